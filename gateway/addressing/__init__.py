@@ -1,0 +1,30 @@
+"""Names to addresses: the only place where a register or a BACnet instance is given out (pure).
+
+Rules of this room: a block, once given to a (source, kind, name), is never moved and never given to another name;
+receipts, status words and header registers are placed here beside the points, as points.
+"""
+
+from gateway.addressing.book import AddressBook, Assignment, Entry, Match
+from gateway.addressing.builtin import gateway_kind, source_kind
+from gateway.addressing.layout import Claims, expand, map_hash, overlaps, place, region_faults, span_of
+from gateway.addressing.placed import PlacedObject, PlacedPoint, PlacedRegister, Span
+
+__all__ = [
+    "AddressBook",
+    "Assignment",
+    "Claims",
+    "Entry",
+    "Match",
+    "PlacedObject",
+    "PlacedPoint",
+    "PlacedRegister",
+    "Span",
+    "expand",
+    "gateway_kind",
+    "map_hash",
+    "overlaps",
+    "place",
+    "region_faults",
+    "source_kind",
+    "span_of",
+]

@@ -1,0 +1,150 @@
+"""Points of a kind to offsets in its block, blocks to absolute addresses, and what must not overlap."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from gateway.addressing.builtin import HEADER_COUNT, SOURCE_INSTANCES, SOURCE_REGION, receipt, status
+from gateway.addressing.placed import PlacedObject, PlacedPoint, PlacedRegister, Span
+from gateway.core.point import KindSpec, PointSpec, Region, point_name
+from gateway.core.registers import Order
+
+GAP = 0xFFFF
+REGISTERS = 65536
+INSTANCES = 4194303
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """A point's claim on an offset: `what` is `modbus` or a BACnet object type."""
+
+    what: str
+    at: int
+    size: int
+    bit: int | None
+    point: str
+
+
+def expand(kind: KindSpec, word_order: Order, byte_order: Order) -> list[PointSpec]:
+    """The kind's points with their receipts and its status words, in serving order."""
+    points: list[PointSpec] = []
+    for point in kind.points.values():
+        points.append(point)
+        if point.command is not None:
+            points += receipt(point)
+    if not all(point.builtin for point in kind.points.values()) or kind.modbus is not None:
+        at = kind.modbus.status_at if kind.modbus else None
+        points += status(at, word_order, byte_order) if kind.name != "header" else []
+    return points
+
+
+def claims(points: Iterable[PointSpec]) -> Iterator[Claims]:
+    """Every offset the points of one block occupy."""
+    for point in points:
+        for register in point.registers:
+            yield Claims("modbus", register.at, register.type.words, register.bit, point.name)
+        for obj in point.objects:
+            yield Claims(obj.object, obj.at, 1, None, point.name)
+
+
+def overlaps(points: Sequence[PointSpec], modbus: Region | None, bacnet: Region | None) -> list[tuple[str, str]]:
+    """(point, what is wrong) for every clash of offsets inside one block, and every offset outside it."""
+    faults: list[tuple[str, str]] = []
+    taken: dict[tuple[str, int], list[Claims]] = {}
+    for claim in claims(points):
+        region = modbus if claim.what == "modbus" else bacnet
+        noun = "register" if claim.what == "modbus" else f"{claim.what} instance"
+        if region is None:
+            faults.append(
+                (claim.point, f"has a {noun}, and the resource has no {'modbus' if modbus is None else 'bacnet'} block")
+            )
+            continue
+        if claim.at + claim.size > region.stride:
+            faults.append((claim.point, f"{noun} offset {claim.at} does not fit the stride {region.stride}"))
+        for at in range(claim.at, claim.at + claim.size):
+            cell = taken.setdefault((claim.what, at), [])
+            other = next((old for old in cell if old.bit is None or claim.bit is None or old.bit == claim.bit), None)
+            if other is not None:
+                faults.append((claim.point, f"{noun} offset {at} is already taken by {other.point}"))
+                break
+            cell.append(claim)
+    return faults
+
+
+def region_faults(kinds: Sequence[tuple[str, KindSpec]]) -> list[tuple[str, str]]:
+    """(label, what is wrong) where regions of kinds overlap each other or the gateway's own; labels name kinds."""
+    faults: list[tuple[str, str]] = []
+    header = Region(0, HEADER_COUNT, 1)
+    registers = [("the header", header), ("the built-in resource source", SOURCE_REGION)]
+    instances: dict[str, list[tuple[str, Region]]] = {}
+    for obj in ("analog-input", "binary-input"):
+        instances[obj] = [("the built-in resource source", SOURCE_INSTANCES)]
+    for label, kind in kinds:
+        if kind.modbus is not None:
+            faults += _clash(label, kind.modbus, registers, REGISTERS, "registers")
+            registers.append((label, kind.modbus))
+        if kind.bacnet is not None:
+            for obj in sorted({c.what for c in claims(expand(kind, "big", "big")) if c.what != "modbus"}):
+                others = instances.setdefault(obj, [])
+                faults += _clash(label, kind.bacnet, others, INSTANCES, f"{obj} instances")
+                others.append((label, kind.bacnet))
+    return faults
+
+
+def _clash(
+    label: str, mine: Region, others: list[tuple[str, Region]], end: int, noun: str
+) -> Iterator[tuple[str, str]]:
+    last = mine.first + mine.stride * mine.capacity
+    if last > end:
+        yield label, f"{noun} {mine.first}..{last - 1} end after {end - 1}"
+    for other, region in others:
+        other_last = region.first + region.stride * region.capacity
+        if mine.first < other_last and region.first < last:
+            theirs = f"{region.first}..{other_last - 1}"
+            yield label, f"{noun} {mine.first}..{last - 1} overlap those of {other} ({theirs})"
+
+
+def place(
+    points: Sequence[PointSpec], kind: KindSpec, *, source: str, name: str | None, block: int | None, unit: int
+) -> list[PlacedPoint]:
+    """The points of one resource at the addresses of its block; without a block they are served nowhere."""
+    modbus, bacnet = kind.modbus, kind.bacnet
+    placed: list[PlacedPoint] = []
+    for point in points:
+        registers: tuple[PlacedRegister, ...] = ()
+        objects: tuple[PlacedObject, ...] = ()
+        if block is not None and modbus is not None:
+            base = modbus.first + block * modbus.stride
+            registers = tuple(PlacedRegister(unit, base + spec.at, spec) for spec in point.registers)
+        if block is not None and bacnet is not None:
+            first = bacnet.first + block * bacnet.stride
+            objects = tuple(PlacedObject(spec.object, first + spec.at, spec) for spec in point.objects)
+        placed.append(PlacedPoint(point_name(source, kind.name, name, point.name), point, registers, objects))
+    return placed
+
+
+def span_of(kind: KindSpec, unit: int) -> Span | None:
+    """The kind's whole region as a readable span; the header's reserved registers read 0, others' gaps 0xFFFF."""
+    if kind.modbus is None:
+        return None
+    region = kind.modbus
+    fill = 0 if kind.name == "header" else GAP
+    return Span(unit, region.first, region.stride * region.capacity, fill)
+
+
+def map_hash(points: Mapping[str, PlacedPoint]) -> int:
+    """64 bits over every name, type, order and address; equal maps have equal hashes whatever their order."""
+    digest = hashlib.sha256()
+    for name in sorted(points):
+        point = points[name]
+        cells = [
+            f"{r.unit}:{r.register}:{r.spec.type.name}:{r.spec.type.words}:{r.spec.scale:g}:{r.spec.bit}"
+            f":{r.spec.word_order}:{r.spec.byte_order}"
+            for r in point.registers
+        ]
+        cells += [f"{o.object}:{o.instance}" for o in point.objects]
+        if cells:
+            digest.update(f"{name}|{point.spec.unit}|{','.join(cells)}\n".encode())
+    return int.from_bytes(digest.digest()[:8], "big") % 0xFFFFFFFFFFFFFFFF

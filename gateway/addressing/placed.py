@@ -1,0 +1,45 @@
+"""Where points stand: absolute registers and BACnet instances."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gateway.core.point import ObjectSpec, PointSpec, RegisterSpec
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedRegister:
+    """One Modbus encoding at its absolute address: unit and 0-based register."""
+
+    unit: int
+    register: int
+    spec: RegisterSpec
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedObject:
+    """One BACnet object at its instance; `object` as in ObjectSpec."""
+
+    object: str
+    instance: int
+    spec: ObjectSpec
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedPoint:
+    """A point with its full name and every address it is served at."""
+
+    name: str
+    spec: PointSpec
+    registers: tuple[PlacedRegister, ...]
+    objects: tuple[PlacedObject, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A range of registers that can be read as a block: unassigned ones answer `fill` (a 16-bit word)."""
+
+    unit: int
+    first: int
+    count: int
+    fill: int

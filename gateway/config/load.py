@@ -1,0 +1,93 @@
+"""Reading config.yaml and the secrets it points to."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway.config.check import validate
+from gateway.config.models import Config, Secret
+from gateway.config.strict_yaml import Document, KeyPath, read_yaml
+from gateway.core.errors import ConfigError, Fault
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedConfig:
+    """A configuration, the folder its paths are relative to, and its document for later faults."""
+
+    config: Config
+    folder: Path
+    document: Document
+
+    def path(self, text: str) -> Path:
+        """A path of the file, made absolute."""
+        return self.folder / text
+
+
+def load_config(file: Path) -> tuple[LoadedConfig | None, list[Fault]]:
+    """Loads and checks config.yaml alone; mappings are checked by gateway.mapping."""
+    document = read_yaml(file)
+    if document.faults:
+        return None, document.faults
+    config, faults = validate(Config, document)
+    if config is None:
+        return None, faults
+    faults = _cross_checks(config, document)
+    return LoadedConfig(config, file.resolve().parent, document), faults
+
+
+def _cross_checks(config: Config, document: Document) -> list[Fault]:
+    faults: list[Fault] = []
+    _unique(faults, document, [((*("sources", i), "name"), s.name) for i, s in enumerate(config.sources)])
+    if config.modbus is None and config.bacnet is None:
+        faults.append(document.fault((), "neither modbus nor bacnet is configured: nothing would be served"))
+    if config.modbus is not None:
+        groups = config.modbus.clients
+        _unique(faults, document, [(("modbus", "clients", i, "name"), g.name) for i, g in enumerate(groups)])
+        writers: dict[int, str] = {}
+        for i, group in enumerate(groups):
+            if group.write and group.slot in writers:
+                text = f"slot {group.slot} is already written by {writers[group.slot]!r}; give each group its own"
+                faults.append(document.fault(("modbus", "clients", i, "slot"), text))
+            if group.write:
+                writers.setdefault(group.slot, group.name)
+    return faults
+
+
+def _unique(faults: list[Fault], document: Document, named: list[tuple[KeyPath, str]]) -> None:
+    seen: set[str] = set()
+    for path, name in named:
+        if name in seen:
+            faults.append(document.fault(path, f"the name {name!r} is used twice"))
+        seen.add(name)
+
+
+def read_secret(secret: Secret, folder: Path) -> str:
+    """The password a source's `password` points to, without a trailing line end.
+
+    Raises:
+        ConfigError: it is not there, in words; the value itself is never part of a text.
+    """
+    if secret.env is not None:
+        value = os.environ.get(secret.env)
+        if value is None:
+            raise ConfigError([Fault(f"environment variable {secret.env}", 0, 0, "", "is not set")])
+        return value
+    if secret.credential is not None:
+        directory = os.environ.get("CREDENTIALS_DIRECTORY")
+        if directory is None:
+            text = "systemd gives credentials (LoadCredential=) and gave this process none; elsewhere use {file: ...}"
+            raise ConfigError([Fault(f"credential {secret.credential}", 0, 0, "", text)])
+        path = Path(directory) / secret.credential
+    else:
+        path = folder / (secret.file or "")
+    try:
+        return path.read_text(encoding="utf-8").rstrip("\r\n")
+    except OSError as error:
+        raise ConfigError([Fault(str(path), 0, 0, "", f"cannot be read: {error.strerror}")]) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError([Fault(str(path), 0, 0, "", "is not UTF-8 text")]) from error
+
+
+__all__ = ["ConfigError", "LoadedConfig", "load_config", "read_secret"]

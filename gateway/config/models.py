@@ -1,0 +1,219 @@
+"""What config.yaml may say (DESIGN 6.3): names, defaults, units and what is allowed."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from gateway.config.check import Strict
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,39}$")]
+
+
+def _as_list(value: Any) -> Any:
+    return value if isinstance(value, list) or value is None else [value]
+
+
+def _network(value: Any) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    try:
+        return ipaddress.ip_network(str(value), strict=False)
+    except ValueError:
+        raise ValueError(f"{value} is not an address or a network such as 10.0.0.0/24") from None
+
+
+def _listen(value: str) -> str:
+    host, _, port = value.rpartition(":")
+    try:
+        ipaddress.ip_address(host.strip("[]"))
+        number = int(port)
+    except ValueError:
+        raise ValueError("must be ADDRESS:PORT, e.g. 10.0.0.5:502") from None
+    if not 0 <= number <= 65535:
+        raise ValueError("the port must be 0..65535")
+    return value
+
+
+def _bacnet_address(value: str) -> str:
+    match = re.fullmatch(r"([0-9.]+)(?:/(\d+))?(?::(\d+))?", value)
+    try:
+        if match is None:
+            raise ValueError
+        ipaddress.ip_interface(f"{match[1]}/{match[2] or 32}")
+    except ValueError:
+        raise ValueError("must be ADDRESS/MASK:PORT, e.g. 10.0.0.5/24:47808") from None
+    if match[3] and not 1 <= int(match[3]) <= 65535:
+        raise ValueError("the port must be 1..65535")
+    return value
+
+
+def _url(value: str) -> str:
+    if not re.fullmatch(r"https?://(?:\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+)(?::\d{1,5})?/?", value):
+        raise ValueError("must be http(s)://HOST or http(s)://HOST:PORT, nothing after it")
+    return value.rstrip("/")
+
+
+Network = Annotated[Any, BeforeValidator(_network)]
+Networks = Annotated[list[Network], BeforeValidator(_as_list)]
+Listen = Annotated[str, AfterValidator(_listen)]
+
+
+class Secret(Strict):
+    """Where a password is read from; exactly one of the three."""
+
+    credential: str | None = Field(None, description="name of a systemd credential (LoadCredential=)")
+    file: str | None = Field(None, description="a file holding only the password")
+    env: str | None = Field(None, description="an environment variable")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_literal(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            raise ValueError("a password is not written here; say {credential: NAME}, {file: PATH} or {env: NAME}")
+        if len(value) != 1:
+            raise ValueError("say exactly one of credential, file, env")
+        return value
+
+
+class Tls(Strict):
+    """How the product's certificate is recognised; exactly one of the three."""
+
+    ca_file: str | None = Field(None, description="PEM file of the certificate or its authority")
+    fingerprint: str | None = Field(
+        None, pattern=r"^sha256:[0-9a-fA-F]{64}$", description="sha256:<64 hex digits> of the certificate"
+    )
+    insecure: bool = Field(False, description="accept any certificate; warns everywhere")
+
+    @model_validator(mode="after")
+    def _one(self) -> Tls:
+        if sum((self.ca_file is not None, self.fingerprint is not None, self.insecure)) != 1:
+            raise ValueError("say exactly one of ca_file, fingerprint, insecure: true")
+        return self
+
+
+class SourceConfig(Strict):
+    """One login to one product."""
+
+    name: Name
+    kind: Literal["evce", "bender"]
+    url: Annotated[str, AfterValidator(_url)]
+    username: str = Field(min_length=1)
+    password: Secret
+    tls: Tls | None = None
+    mapping: str = Field(description="mapping file, relative to this file")
+    expect: dict[str, list[str]] = Field(
+        default_factory=dict, description="names by kind: their order gives their blocks before the site exists"
+    )
+    exclude: list[str] = Field(default_factory=list, description='patterns such as "station/Spare*"')
+    parallel: int = Field(4, ge=1, le=16, description="requests under way at once")
+
+    @model_validator(mode="after")
+    def _whole(self) -> SourceConfig:
+        if self.name == "gateway":
+            raise ValueError('the name "gateway" is taken by the gateway\'s own points')
+        if self.url.startswith("https:") and self.tls is None:
+            raise ValueError("an https url needs tls: {ca_file: ...} or {fingerprint: ...}")
+        return self
+
+
+class ModbusClients(Strict):
+    """A group of Modbus clients."""
+
+    name: Name
+    allow: Networks = Field(description="addresses or networks, e.g. 10.0.0.0/24")
+    slot: int = Field(10, ge=1, le=16, description="priority slot its writes stand for (1 highest, not 6)")
+    write: bool = Field(False, description="false: reads only")
+    gaps: Literal["fill", "strict"] = Field("fill", description="strict: gaps answer exception 02")
+
+    @model_validator(mode="after")
+    def _slot(self) -> ModbusClients:
+        if self.slot == 6:
+            raise ValueError("slot 6 is reserved by BACnet (minimum on/off)")
+        return self
+
+
+class ModbusConfig(Strict):
+    """The Modbus TCP server."""
+
+    listen: Listen = "127.0.0.1:502"
+    units: Literal["one"] = Field("one", description="one: a single unit for everything")
+    unit: int = Field(1, ge=1, le=247)
+    word_order: Literal["big", "little"] = "big"
+    byte_order: Literal["big", "little"] = "big"
+    max_connections: int = Field(32, ge=1, le=1000)
+    clients: list[ModbusClients] = Field(
+        default_factory=list, description="who may connect; empty: this machine only, reading only"
+    )
+
+
+class BacnetDevice(Strict):
+    """The Device object."""
+
+    instance: int = Field(ge=0, le=4194302)
+    name: str = Field("EV Gateway", min_length=1, max_length=64)
+    vendor_id: int = Field(999, ge=0, le=65535)
+
+
+class BacnetConfig(Strict):
+    """The BACnet/IP server."""
+
+    address: Annotated[str, AfterValidator(_bacnet_address)] = Field(
+        description="ADDRESS/MASK:PORT; the mask gives the broadcast address"
+    )
+    device: BacnetDevice
+    devices: Literal["one"] = Field("one", description="one: a single device for everything")
+    object_name: str = "{source}.{name}.{point}"
+    write: Networks = Field(default_factory=list, description="networks that may write; empty: nobody")
+
+    @model_validator(mode="after")
+    def _template(self) -> BacnetConfig:
+        try:
+            self.object_name.format(source="", kind="", name="", point="")
+        except (KeyError, IndexError, ValueError):
+            raise ValueError("object_name may use {source} {kind} {name} {point} only") from None
+        return self
+
+
+class Override(Strict):
+    """Control settings of one resource."""
+
+    floor: float | None = Field(None, ge=0)
+    allow_stop: bool | None = None
+
+
+class ControlConfig(Strict):
+    """What holds for commands unless a mapping says otherwise."""
+
+    lease_s: Literal["off"] = Field("off", description="off: a command holds until it is changed or released")
+    on_bms_loss: Literal["hold"] = Field("hold", description="hold: the last command stays")
+    floor: float = Field(6.0, ge=0, description="A; lower limits are refused, 0 included")
+    allow_stop: bool = Field(False, description="true: exactly 0 is allowed below the floor")
+    dry_run: bool = Field(False, description="true: show what would be sent and send nothing")
+    local_slot: int = Field(8, ge=1, le=16, description="slot of the command line (not 6)")
+    overrides: dict[str, Override] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _slot(self) -> ControlConfig:
+        if self.local_slot == 6:
+            raise ValueError("slot 6 is reserved by BACnet (minimum on/off)")
+        return self
+
+
+class WebConfig(Strict):
+    """The web listener; for now it answers /healthz only."""
+
+    listen: Listen = "127.0.0.1:8080"
+
+
+class Config(Strict):
+    """config.yaml."""
+
+    site: str = Field("", max_length=120)
+    state_dir: str = "/var/lib/evce-gateway"
+    sources: list[SourceConfig] = Field(min_length=1)
+    modbus: ModbusConfig | None = None
+    bacnet: BacnetConfig | None = None
+    web: WebConfig | None = None
+    control: ControlConfig = Field(default_factory=ControlConfig)

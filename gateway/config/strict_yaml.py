@@ -1,0 +1,179 @@
+"""The one YAML reader: YAML 1.2 core scalars, no duplicate keys, no sexagesimal numbers or dates, marks kept.
+
+Plain PyYAML turns `12:30` into 750, `no` into False and keeps the last of two equal keys; a gateway that sets
+power limits cannot afford any of them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from gateway.core.errors import Fault
+
+KeyPath = tuple[str | int, ...]
+QUOTE_HINT = 'quote it: in YAML `{id}` and `[0]` begin a mapping or a list unless they stand in "..."'
+LARGEST_FILE = 4 * 1024 * 1024
+DEEPEST = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Where a value stands: file and 1-based line and column."""
+
+    file: str
+    line: int
+    col: int
+
+
+@dataclass(slots=True)
+class Document:
+    """A file's plain data with the mark of every key path (a key's own mark under `keys`)."""
+
+    data: Any = None
+    marks: dict[KeyPath, Mark] = field(default_factory=dict)
+    keys: dict[KeyPath, Mark] = field(default_factory=dict)
+    faults: list[Fault] = field(default_factory=list)
+    file: str = ""
+
+    def fault(self, path: KeyPath, text: str, *, at_key: bool = False) -> Fault:
+        """A fault at a key path, at its key if `at_key`, else at its nearest known value."""
+        mark = self.keys.get(path) if at_key else None
+        for size in range(len(path), -1, -1):
+            mark = mark or self.marks.get(path[:size])
+        mark = mark or Mark(self.file, 1, 1)
+        return Fault(mark.file, mark.line, mark.col, dotted(path), text)
+
+
+def dotted(path: KeyPath) -> str:
+    """A key path as people write it: `sources[0].tls.ca_file`."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text
+
+
+_Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _CoreLoader(_Base):  # type: ignore[misc]
+    """Only used to compose nodes; scalars are resolved with the YAML 1.2 core schema."""
+
+
+_CoreLoader.yaml_implicit_resolvers = {}
+_RESOLVERS: tuple[tuple[str, str, str], ...] = (
+    ("tag:yaml.org,2002:bool", r"^(?:true|True|TRUE|false|False|FALSE)$", "tTfF"),
+    ("tag:yaml.org,2002:null", r"^(?:~|null|Null|NULL|)$", "~nN\0"),
+    ("tag:yaml.org,2002:int", r"^(?:[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+)$", "-+0123456789"),
+    ("tag:yaml.org,2002:float", r"^[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$", "-+.0123456789"),
+)
+for _tag, _pattern, _first in _RESOLVERS:
+    _CoreLoader.add_implicit_resolver(_tag, re.compile(_pattern), ["" if c == "\0" else c for c in _first])
+
+
+def read_yaml(path: Path, shown: str | None = None) -> Document:
+    """Reads a file; what is wrong with it is in `faults`, all duplicate keys at once. `shown` names it in faults."""
+    document = Document(file=shown or str(path))
+    try:
+        if path.stat().st_size > LARGEST_FILE:
+            document.faults.append(Fault(document.file, 0, 0, "", "larger than 4 MB"))
+            return document
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        document.faults.append(Fault(document.file, 0, 0, "", f"cannot be read: {error.strerror}"))
+        return document
+    except UnicodeDecodeError as error:
+        document.faults.append(Fault(document.file, 0, 0, "", f"is not UTF-8 text (byte {error.start})"))
+        return document
+    return parse_yaml(text, document)
+
+
+def parse_yaml(text: str, document: Document) -> Document:
+    """Parses text into `document`; see read_yaml."""
+    loader = _CoreLoader(text)
+    try:
+        node = loader.get_single_node()
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line, col = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        problem = " ".join(part for part in (error.context, error.problem) if part)
+        hint = f" ({QUOTE_HINT})" if _looks_unquoted(text, line) else ""
+        document.faults.append(Fault(document.file, line, col, "", f"is not YAML: {problem}{hint}"))
+        return document
+    except yaml.YAMLError as error:
+        document.faults.append(Fault(document.file, 1, 1, "", f"is not YAML: {error}"))
+        return document
+    finally:
+        loader.dispose()
+    if node is not None:
+        document.data = _Builder(document).build(node, (), 0)
+    return document
+
+
+def _looks_unquoted(text: str, line: int) -> bool:
+    lines = text.splitlines()
+    return any("{" in row or "[" in row for row in lines[max(0, line - 2) : line])
+
+
+class _Builder:
+    """Nodes to plain data, collecting marks and faults."""
+
+    def __init__(self, document: Document) -> None:
+        self._document = document
+        self._open: set[int] = set()
+
+    def build(self, node: yaml.Node, path: KeyPath, depth: int) -> Any:
+        mark = Mark(self._document.file, node.start_mark.line + 1, node.start_mark.column + 1)
+        self._document.marks[path] = mark
+        if id(node) in self._open or depth > DEEPEST:
+            self._fault(mark, path, "refers to itself or is nested too deep")
+            return None
+        self._open.add(id(node))
+        try:
+            if isinstance(node, yaml.MappingNode):
+                return dict(self._pairs(node, path, depth))
+            if isinstance(node, yaml.SequenceNode):
+                return [self.build(item, (*path, i), depth + 1) for i, item in enumerate(node.value)]
+            return self._scalar(node, mark, path)
+        finally:
+            self._open.discard(id(node))
+
+    def _pairs(self, node: yaml.MappingNode, path: KeyPath, depth: int) -> Iterator[tuple[str | int, Any]]:
+        seen: set[str | int] = set()
+        for key_node, value_node in node.value:
+            mark = Mark(self._document.file, key_node.start_mark.line + 1, key_node.start_mark.column + 1)
+            if not isinstance(key_node, yaml.ScalarNode):
+                self._fault(mark, path, f"a key must be plain text; {QUOTE_HINT}")
+                continue
+            key = key_node.value
+            if key in seen:
+                self._fault(mark, (*path, key), "duplicate key")
+                continue
+            seen.add(key)
+            self._document.keys[*path, key] = mark
+            yield key, self.build(value_node, (*path, key), depth + 1)
+
+    def _scalar(self, node: yaml.Node, mark: Mark, path: KeyPath) -> Any:
+        text = str(node.value)
+        match node.tag.rpartition(":")[2]:
+            case "bool":
+                return text.lower() == "true"
+            case "null":
+                return None
+            case "int":
+                return int(text, 0) if text[:2] in ("0x", "0o") else int(text)
+            case "float":
+                return float(text)
+            case "str" | "!":
+                return text
+            case _:
+                self._fault(mark, path, f"the tag {node.tag} is not allowed here")
+                return None
+
+    def _fault(self, mark: Mark, path: KeyPath, text: str) -> None:
+        self._document.faults.append(Fault(mark.file, mark.line, mark.col, dotted(path), text))

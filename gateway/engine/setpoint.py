@@ -1,0 +1,199 @@
+"""One commandable point: what may be asked of it, and how what is asked compares with what the product says.
+
+Rules of this file: values are in the point's unit, raw values in the product's; whole raw numbers are rounded to
+the tighter side; a limit whose range or default is not known yet cannot be judged and is refused.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from gateway.core.delivery import Authority, Delivery, Target
+from gateway.core.errors import CommandRejected, Reject
+from gateway.core.point import CommandSpec, Factor, PointSpec
+from gateway.core.priority import PriorityArray
+from gateway.core.value import Value, ValueKind
+from gateway.engine.intake import ReadBack
+from gateway.engine.inventory import Resource
+
+UNREAD = ("", "not read yet", "not present")
+"""Troubles under which a command is accepted and waits; any other inhibits the point."""
+DIGITS = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What holds for commands unless the mapping or an override says otherwise; `floor` in A."""
+
+    floor: float
+    allow_stop: bool
+    dry_run: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """One resource's override of the policy."""
+
+    floor: float | None = None
+    allow_stop: bool | None = None
+
+
+@dataclass(eq=False, slots=True)
+class Setpoint:
+    """A commandable point with everything that is known of its command; `resolve` reads factors."""
+
+    index: int
+    spec: PointSpec
+    command: CommandSpec
+    resource: Resource
+    resolve: Callable[[Resource, Factor | None], float | None]
+    floor: float | None
+    allow_stop: bool
+    slots: PriorityArray = field(default_factory=PriorityArray)
+    delivery: Delivery = field(default_factory=Delivery)
+    accepted_at: float | None = None
+    requested: Value | None = None
+    error: int = 0
+    error_text: str = ""
+    observed: bool = False
+
+    @property
+    def authority(self) -> Authority:
+        """Who governs now."""
+        if self.resource.trouble not in UNREAD:
+            return Authority.INHIBITED
+        if not self.observed:
+            return Authority.INIT
+        return Authority.CONTROLLED if self.slots.winner else Authority.AUTONOMOUS
+
+    @property
+    def default(self) -> Value | None:
+        """Relinquish_Default in the point's unit, None while the point it refers to has no value."""
+        number = self.resolve(self.resource, self.command.default)
+        if number is None:
+            return None
+        match self.spec.kind:
+            case ValueKind.BOOL:
+                return bool(number)
+            case ValueKind.ENUM:
+                return int(number)
+            case _:
+                return number
+
+    def judged(self, value: Value) -> Value:
+        """The value in the point's own type, if it may be asked for (C02).
+
+        Raises:
+            CommandRejected: with the reason and what is allowed.
+        """
+        if self.resource.trouble not in UNREAD:
+            raise CommandRejected(Reject.INHIBITED, f"writing is inhibited: {self.resource.trouble}")
+        match self.spec.kind:
+            case ValueKind.STRING:
+                if not isinstance(value, str):
+                    raise CommandRejected(Reject.TYPE, "a text is needed")
+                return value
+            case ValueKind.BOOL:
+                if isinstance(value, str) or value not in (0, 1):
+                    raise CommandRejected(Reject.TYPE, "0 or 1 is needed")
+                return bool(value)
+            case ValueKind.ENUM:
+                if isinstance(value, str) or value not in self.spec.codes.values():
+                    codes = ", ".join(f"{code} {text}" for text, code in self.spec.codes.items())
+                    raise CommandRejected(Reject.RANGE, f"the codes are {codes}")
+                return int(value)
+            case ValueKind.NUMBER:
+                return self._judged_number(value)
+
+    def _judged_number(self, value: Value) -> float:
+        if isinstance(value, (str, bool)):
+            raise CommandRejected(Reject.TYPE, "a number is needed")
+        if not math.isfinite(value):
+            raise CommandRejected(Reject.NOT_FINITE, "NaN and infinity are never a limit")
+        low, high = self._range()
+        unit = self.spec.unit
+        if not low <= value <= high:
+            raise CommandRejected(Reject.RANGE, f"{value:g} is outside {low:g}..{high:g} {unit}".strip())
+        if self.floor is not None and value < self.floor and not (self.allow_stop and value == 0):
+            stop = "" if self.allow_stop else " and stopping is not allowed"
+            raise CommandRejected(Reject.FLOOR, f"{value:g} is below the floor {self.floor:g} {unit}{stop}")
+        return float(value)
+
+    def _range(self) -> tuple[float, float]:
+        if self.spec.range is None:
+            return -math.inf, math.inf
+        low, high = (self.resolve(self.resource, bound) for bound in self.spec.range)
+        if low is None or high is None:
+            raise CommandRejected(Reject.INHIBITED, "its range is not known yet")
+        return low, high
+
+    def scale(self) -> tuple[float, float]:
+        """Scale and offset in force: value = raw x scale + offset."""
+        scale = self.resolve(self.resource, self.spec.scale)
+        return scale or 1.0, self.resolve(self.resource, self.spec.offset) or 0.0
+
+    def raw(self, value: Value) -> Value:
+        """The value in the product's own unit and JSON type, whole numbers rounded to the tighter side."""
+        if self.spec.kind is ValueKind.ENUM:
+            return next(text for text, code in self.spec.codes.items() if code == value)
+        if self.spec.kind is not ValueKind.NUMBER or isinstance(value, str):
+            return value
+        scale, offset = self.scale()
+        raw = float(f"{(float(value) - offset) / scale:.{DIGITS}g}")
+        match self.command.json_type:
+            case "int":
+                down = (self.command.tighter != "high") == (scale > 0)
+                return math.floor(raw + 1e-6) if down else math.ceil(raw - 1e-6)
+            case "string":
+                return f"{raw:g}"
+            case "bool":
+                return bool(raw)
+            case "float":
+                return raw
+
+    def agrees(self, target: Target, read_back: ReadBack) -> bool:
+        """Whether the product holds the target (C06, C08)."""
+        if target.release:
+            if self.command.none_when is not None or read_back.none:
+                return read_back.none
+            default = self.default
+            return default is not None and self._near(read_back.raw, self.raw(default))
+        return not read_back.none and read_back.verified and self._near(read_back.raw, target.raw)
+
+    def _near(self, raw: object, wanted: Value | None) -> bool:
+        """Within the tolerance, by default half a raw step; texts and booleans must be equal."""
+        mine, theirs = _number(raw), _number(wanted)
+        if mine is None or theirs is None:
+            return raw == wanted
+        if self.command.tolerance is not None:
+            allowed = abs(self.command.tolerance / self.scale()[0])
+        else:
+            allowed = 0.5 if self.command.json_type == "int" else 1e-6 * max(1.0, abs(theirs))
+        return abs(mine - theirs) <= allowed * (1 + 1e-9)
+
+    def loosens(self, target: Target, read_back: ReadBack) -> bool:
+        """Whether sending the target again would loosen what is in force upstream (C09)."""
+        default = self.default
+        wanted = _number(self.raw(default) if target.release and default is not None else target.raw)
+        upstream = _number(read_back.raw)
+        if read_back.none or self.command.tighter == "none" or wanted is None or upstream is None:
+            return False
+        rising = self.scale()[0] > 0
+        return upstream != wanted and (upstream < wanted) == (rising == (self.command.tighter == "low"))
+
+    def is_tighter(self, old: Target | None, raw: Value) -> bool:
+        """Whether a new target is tighter than the old one, and so must not wait for the coalescing window."""
+        new = _number(raw)
+        if self.command.tighter == "none" or new is None:
+            return False
+        before = _number(old.raw) if old is not None else None
+        if before is None:
+            return True
+        rising = self.scale()[0] > 0
+        return new != before and (new < before) == (rising == (self.command.tighter == "low"))
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None

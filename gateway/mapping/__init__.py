@@ -1,0 +1,6 @@
+"""mappings/*.yaml to point specs: no field name of any product stands in Python."""
+
+from gateway.mapping.load import LoadedMapping, load_mapping
+from gateway.mapping.models import MappingFile
+
+__all__ = ["LoadedMapping", "MappingFile", "load_mapping"]

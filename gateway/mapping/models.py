@@ -1,0 +1,238 @@
+"""What a mapping file may say (DESIGN 6.4), key by key."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from gateway.config.check import Strict
+
+Order = Literal["big", "little"]
+OnLossKey = Literal["nan", "hold", "exception"]
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+Key = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+
+
+def _duration(value: Any) -> float:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError("must be a duration such as 500ms, 5s, 2m or 1h")
+    seconds = float(match[1]) * _UNITS[match[2]]
+    if seconds <= 0:
+        raise ValueError("must be longer than nothing")
+    return seconds
+
+
+def _as_list(value: Any) -> Any:
+    return value if isinstance(value, list) or value is None else [value]
+
+
+Duration = Annotated[float, BeforeValidator(_duration)]
+Paths = Annotated[list[str], BeforeValidator(_as_list), Field(min_length=1)]
+
+
+class FactorModel(Strict):
+    """A number that another point of the same resource gives, times `by`."""
+
+    point: str
+    by: float = 1.0
+
+
+FactorKey = float | FactorModel
+
+
+class RegionModel(Strict):
+    """Where a kind stands in the Modbus map (0-based registers)."""
+
+    first: int = Field(ge=0, le=65535)
+    stride: int = Field(ge=1, le=65536)
+    capacity: int = Field(ge=1, le=10000)
+    status: int | None = Field(None, ge=0, description="offset of online, quality, age_s (4 registers)")
+
+
+class InstancesModel(Strict):
+    """Where a kind's BACnet instances stand."""
+
+    first: int = Field(ge=0, le=4194302)
+    stride: int = Field(ge=1, le=100000)
+
+
+class ListModel(Strict):
+    """How a kind's resources are listed."""
+
+    get: str
+    items: str = "@"
+    id: str
+    name: str
+    guard: str | None = Field(None, description="a member whose change inhibits writing (type, unit)")
+    every: Duration = 60.0
+
+
+class ReadModel(Strict):
+    """One GET."""
+
+    get: str
+    every: Duration
+    items: str | None = None
+    match: str | None = None
+    none_status: list[Annotated[int, Field(ge=200, le=499)]] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _bulk(self) -> ReadModel:
+        if (self.items is None) != (self.match is None):
+            raise ValueError("a bulk read needs both items and match")
+        if self.items is not None and "{id}" in self.get:
+            raise ValueError("a bulk read's path cannot hold {id}")
+        return self
+
+
+class MembersModel(Strict):
+    """Which resources of another kind belong to one of this kind."""
+
+    of: str
+    get: str
+    items: str = "@"
+    id: str
+    every: Duration = 60.0
+
+
+class DeriveModel(Strict):
+    """A value computed from another kind's point."""
+
+    op: Literal["sum", "count", "max", "min", "mean"]
+    of: str = Field(pattern=r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_.]*$", description="kind.point")
+    where: int | bool | str | list[int | bool | str] | None = None
+
+
+class RegisterModel(Strict):
+    """One Modbus encoding of a point."""
+
+    at: int = Field(ge=0, description="offset in the block")
+    type: str
+    scale: float = Field(1.0, description="register x scale = value")
+    bit: int | None = Field(None, ge=0, le=15)
+    receipt: int | None = Field(None, ge=0, description="offset of the receipt block (12 registers)")
+    word_order: Order | None = None
+    byte_order: Order | None = None
+    on_source_loss: OnLossKey | None = None
+
+
+class ObjectModel(Strict):
+    """One BACnet object of a point."""
+
+    object: Literal[
+        "analog-input",
+        "analog-value",
+        "binary-input",
+        "binary-value",
+        "multi-state-input",
+        "multi-state-value",
+        "characterstring-value",
+    ]
+    at: int = Field(ge=0, description="offset in the block's instances")
+    cov_increment: float | None = Field(None, ge=0)
+    receipt: int | None = Field(None, ge=0, description="offset of the receipt objects")
+
+
+class CommandModel(Strict):
+    """How a point is written."""
+
+    put: str | None = None
+    post: str | None = None
+    body: Any
+    release: Any
+    default: FactorKey | int | bool | None = None
+    none_when: str | None = None
+    as_: Literal["float", "int", "bool", "string"] = Field("float", alias="as")
+    verify: str | None = None
+    tolerance: float | None = Field(None, ge=0, description="in the point's unit")
+    floor: float | None = Field(None, ge=0)
+    allow_stop: bool | None = None
+    tighter: Literal["low", "high", "none"] | None = None
+
+    @model_validator(mode="after")
+    def _one_method(self) -> CommandModel:
+        if (self.put is None) == (self.post is None):
+            raise ValueError("say exactly one of put, post")
+        return self
+
+
+class Inherited(Strict):
+    """Keys that hold for everything below; the nearest wins."""
+
+    stale_after_s: float | None = Field(None, gt=0)
+    on_source_loss: OnLossKey | None = None
+    word_order: Order | None = None
+    byte_order: Order | None = None
+    description: str | None = None
+
+
+class PointModel(Inherited):
+    """One named value."""
+
+    from_: str | None = Field(None, alias="from")
+    path: Paths | None = None
+    unit: str = ""
+    scale: FactorKey = 1.0
+    offset: FactorKey = 0.0
+    enum: dict[str, Annotated[int, Field(ge=1, le=65534)]] = Field(default_factory=dict)
+    absent: float | bool | str | None = None
+    optional: bool = False
+    derive: DeriveModel | None = None
+    skip_bad: bool = False
+    range: Annotated[list[FactorKey], Field(min_length=2, max_length=2)] | None = None
+    command: CommandModel | None = None
+    modbus: Annotated[list[RegisterModel], BeforeValidator(_as_list)] = Field(default_factory=list)
+    bacnet: Annotated[list[ObjectModel], BeforeValidator(_as_list)] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _origin(self) -> PointModel:
+        if (self.from_ is None) != (self.path is None):
+            raise ValueError("from and path go together")
+        if self.derive is not None and (self.path is not None or self.command is not None):
+            raise ValueError("a derived point has no from, path or command")
+        if self.command is not None and self.path is None:
+            raise ValueError("a commandable point needs from and path: every write is proven by reading it back")
+        if self.optional and self.absent is not None:
+            raise ValueError("say absent or optional, not both")
+        return self
+
+
+class ResourceModel(Inherited):
+    """One kind of resource."""
+
+    list: ListModel | None = None
+    within: str | None = None
+    from_: str | None = Field(None, alias="from", description="read of the parent whose answer holds these")
+    items: str | None = None
+    id: str | None = None
+    reads: dict[Key, ReadModel] = Field(default_factory=dict)
+    members: MembersModel | None = None
+    modbus: RegionModel | None = None
+    bacnet: InstancesModel | None = None
+    points: dict[Key, PointModel] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _place(self) -> ResourceModel:
+        inside = (self.within, self.from_, self.items, self.id)
+        if any(part is not None for part in inside) and not all(part is not None for part in inside):
+            raise ValueError("a kind inside another needs within, from, items and id")
+        if self.within is not None and self.list is not None:
+            raise ValueError("say list or within, not both")
+        return self
+
+
+class MappingFile(Inherited):
+    """A whole mapping file, after `extends` was merged."""
+
+    product: Literal["evce", "bender"]
+    base: str | None = Field(None, pattern=r"^(/[A-Za-z0-9._~-]+)*$", description="defaults by product")
+    resources: dict[Key, ResourceModel]
+
+
+class ExtendingFile(Strict):
+    """The one key of a file that extends another which is read before the merge."""
+
+    extends: str

@@ -1,0 +1,131 @@
+"""JMESPath compiled at load; the plain parts (members, indexes, `||`) become closures, the rest is interpreted.
+
+A path never raises on data: a member that is not there, or a function given the wrong type, is None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from jmespath import exceptions, parser, visitor
+
+from gateway.core.point import Path
+
+KEY = "@key"
+_Get = Callable[[Any], Any]
+
+
+def compile_path(text: str) -> Path:
+    """Compiles one JMESPath.
+
+    Raises:
+        ValueError: it is not JMESPath, with the position in words.
+    """
+    return Path(text, _closure(_parse(text)))
+
+
+def first_of(texts: list[str]) -> Path:
+    """A list of fallback paths: the first that is neither missing nor null.
+
+    Raises:
+        ValueError: as compile_path.
+    """
+    paths = [compile_path(text) for text in texts]
+    if len(paths) == 1:
+        return paths[0]
+
+    def get(document: Any) -> Any:
+        return next((value for path in paths if (value := path.get(document)) is not None), None)
+
+    return Path(" | ".join(texts), get)
+
+
+def negates_left(text: str) -> bool:
+    """Whether `!a.b` stands in the path: JMESPath negates `a`, hardly what its author meant."""
+
+    def search(node: Any) -> bool:
+        children = node.get("children", [])
+        left = node.get("type") == "subexpression" and children[0].get("type") == "not_expression"
+        return left or any(search(child) for child in children if isinstance(child, dict))
+
+    return search(_parse(text))
+
+
+def _parse(text: str) -> Any:
+    try:
+        node: Any = parser.Parser().parse(text).parsed
+    except exceptions.JMESPathError as error:
+        reason = str(error).split("\n", 1)[0].rstrip(":")
+        raise ValueError(f"is not JMESPath: {reason}") from None
+    return node
+
+
+def _closure(node: dict[str, Any]) -> _Get:
+    kind, children = node["type"], node.get("children", [])
+    match kind:
+        case "field":
+            return _field(node["value"])
+        case "current" | "identity":
+            return lambda document: document
+        case "subexpression" | "index_expression" if all(_is_plain(child) for child in children):
+            return _chain([_closure(child) for child in children])
+        case "index":
+            return _index(node["value"])
+        case "or_expression":
+            return _either(_closure(children[0]), _closure(children[1]))
+        case _:
+            return _interpreted(node)
+
+
+def _is_plain(node: dict[str, Any]) -> bool:
+    kind = node["type"]
+    if kind in ("subexpression", "index_expression"):
+        return all(_is_plain(child) for child in node["children"])
+    return kind in ("field", "index", "current", "identity")
+
+
+def _field(name: str) -> _Get:
+    return lambda document: document.get(name) if type(document) is dict else None
+
+
+def _index(number: int) -> _Get:
+    def get(document: Any) -> Any:
+        if type(document) is list and -len(document) <= number < len(document):
+            return document[number]
+        return None
+
+    return get
+
+
+def _chain(steps: list[_Get]) -> _Get:
+    first, second, *rest = steps
+
+    def get(document: Any) -> Any:
+        value = second(first(document))
+        for step in rest:
+            value = step(value)
+        return value
+
+    return get
+
+
+def _either(left: _Get, right: _Get) -> _Get:
+    def get(document: Any) -> Any:
+        value = left(document)
+        falsy = value is None or value is False or (type(value) in (str, list, dict) and not value)
+        return right(document) if falsy else value
+
+    return get
+
+
+def _interpreted(node: Any) -> _Get:
+    visit = visitor.TreeInterpreter().visit
+
+    def get(document: Any) -> Any:
+        try:
+            return visit(node, document)
+        except (exceptions.JMESPathError, TypeError, ValueError, ArithmeticError):
+            return None
+
+    return get

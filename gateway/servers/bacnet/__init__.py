@@ -1,0 +1,7 @@
+"""BACnet/IP: one device whose objects show the point table; bacpypes3 is the link, network and segmentation layer."""
+
+from gateway.servers.bacnet.server import BacnetServer
+from gateway.servers.bacnet.status import Client
+from gateway.servers.bacnet.units import UNITS, units_known
+
+__all__ = ["UNITS", "BacnetServer", "Client", "units_known"]

@@ -1,0 +1,147 @@
+"""The Device and Network Port objects (ASHRAE 135 clauses 12.11 and 12.56); all of it is read-only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Interface
+
+from gateway.servers.bacnet import codec
+from gateway.servers.bacnet.objects import FLAGS_NORMAL, Record, shape
+from gateway.servers.bacnet.standard import (
+    MAX_APDU,
+    MAX_SEGMENTS,
+    OBJECT_TYPES,
+    PROTOCOL_REVISION,
+    SERVICE_BIT_COUNT,
+    SERVICE_BITS,
+    Prop,
+    object_key,
+)
+
+VENDOR_NAME = "EVCE gateway"
+MODEL_NAME = "EVCE gateway"
+DESCRIPTION = "EV charging as BACnet objects"
+OBJECT_TYPE_BITS = 65
+"""BACnetObjectTypesSupported as of protocol revision 22: types 0..64."""
+APDU_TIMEOUT_MS = 3000
+APDU_SEGMENT_TIMEOUT_MS = 2000
+APDU_RETRIES = 3
+NETWORK_PORT_INSTANCE = 1
+OPERATIONAL, SEGMENTED_BOTH = 0, 0
+IPV4, BACNET_APPLICATION, NORMAL_MODE, NUMBER_UNKNOWN = 5, 2, 0, 0
+NO_ADDRESS = b"\x00\x00\x00\x00"
+HEAD = (Prop.OBJECT_IDENTIFIER, Prop.OBJECT_NAME, Prop.OBJECT_TYPE)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who this device says it is; `site` is its Location."""
+
+    instance: int
+    name: str
+    vendor_id: int
+    version: str
+    site: str
+
+
+class FixedRecord(Record):
+    """An object whose properties are octets that were made once."""
+
+    __slots__ = ("_fixed",)
+
+    def __init__(
+        self, key: int, name: str, fixed: dict[int, bytes], arrays: tuple[int, ...], optional: set[int]
+    ) -> None:
+        self._fixed = fixed
+        required = (*HEAD, *(prop for prop in fixed if prop not in optional), *arrays, Prop.PROPERTY_LIST)
+        super().__init__(key, name, shape(required, tuple(prop for prop in fixed if prop in optional)))
+
+    def single(self, prop: int) -> bytes:
+        return self._fixed[prop] if prop in self._fixed else super().single(prop)
+
+
+class DeviceRecord(FixedRecord):
+    """The Device object. `revision` is Database_Revision; Object_List is kept ready to send."""
+
+    __slots__ = ("_identifiers", "_object_list", "revision")
+
+    arrays = frozenset({Prop.PROPERTY_LIST, Prop.OBJECT_LIST})
+
+    def __init__(self, identity: Identity, revision: int) -> None:
+        self.revision = revision
+        self._identifiers: list[bytes] = []
+        self._object_list = b""
+        types = OBJECT_TYPES.values()
+        fixed: dict[int, bytes] = {
+            Prop.SYSTEM_STATUS: codec.enumerated(OPERATIONAL),
+            Prop.VENDOR_NAME: codec.text(VENDOR_NAME),
+            Prop.VENDOR_IDENTIFIER: codec.unsigned(identity.vendor_id),
+            Prop.MODEL_NAME: codec.text(MODEL_NAME),
+            Prop.FIRMWARE_REVISION: codec.text(identity.version),
+            Prop.APPLICATION_SOFTWARE_VERSION: codec.text(identity.version),
+            Prop.PROTOCOL_VERSION: codec.unsigned(1),
+            Prop.PROTOCOL_REVISION: codec.unsigned(PROTOCOL_REVISION),
+            Prop.PROTOCOL_SERVICES_SUPPORTED: codec.bits(bit in SERVICE_BITS for bit in range(SERVICE_BIT_COUNT)),
+            Prop.PROTOCOL_OBJECT_TYPES_SUPPORTED: codec.bits(bit in types for bit in range(OBJECT_TYPE_BITS)),
+            Prop.MAX_APDU_LENGTH_ACCEPTED: codec.unsigned(MAX_APDU),
+            Prop.SEGMENTATION_SUPPORTED: codec.enumerated(SEGMENTED_BOTH),
+            Prop.MAX_SEGMENTS_ACCEPTED: codec.unsigned(MAX_SEGMENTS),
+            Prop.APDU_SEGMENT_TIMEOUT: codec.unsigned(APDU_SEGMENT_TIMEOUT_MS),
+            Prop.APDU_TIMEOUT: codec.unsigned(APDU_TIMEOUT_MS),
+            Prop.NUMBER_OF_APDU_RETRIES: codec.unsigned(APDU_RETRIES),
+            Prop.DEVICE_ADDRESS_BINDING: b"",
+            Prop.DATABASE_REVISION: b"",
+            Prop.DESCRIPTION: codec.text(DESCRIPTION),
+            Prop.LOCATION: codec.text(identity.site),
+        }
+        key = object_key("device", identity.instance)
+        super().__init__(key, identity.name, fixed, (Prop.OBJECT_LIST,), {Prop.DESCRIPTION, Prop.LOCATION})
+
+    def list_objects(self, keys: Sequence[int]) -> None:
+        """Appends to Object_List."""
+        self._identifiers += map(codec.object_id, keys)
+        self._object_list = b"".join(self._identifiers)
+
+    def single(self, prop: int) -> bytes:
+        return codec.unsigned(self.revision) if prop == Prop.DATABASE_REVISION else super().single(prop)
+
+    def elements(self, prop: int) -> Sequence[bytes]:
+        return self._identifiers if prop == Prop.OBJECT_LIST else super().elements(prop)
+
+    def whole(self, prop: int, elements: Sequence[bytes]) -> bytes:
+        return self._object_list if prop == Prop.OBJECT_LIST else super().whole(prop, elements)
+
+
+class PortRecord(FixedRecord):
+    """The Network Port object of the one BACnet/IP port; gateway and name servers are not the gateway's to know."""
+
+    __slots__ = ()
+
+    arrays = frozenset({Prop.PROPERTY_LIST, Prop.IP_DNS_SERVER})
+
+    def __init__(self, interface: IPv4Interface, udp_port: int) -> None:
+        address = interface.ip.packed
+        fixed: dict[int, bytes] = {
+            Prop.STATUS_FLAGS: FLAGS_NORMAL,
+            Prop.RELIABILITY: codec.enumerated(0),
+            Prop.NETWORK_TYPE: codec.enumerated(IPV4),
+            Prop.PROTOCOL_LEVEL: codec.enumerated(BACNET_APPLICATION),
+            Prop.NETWORK_NUMBER: codec.unsigned(0),
+            Prop.NETWORK_NUMBER_QUALITY: codec.enumerated(NUMBER_UNKNOWN),
+            Prop.CHANGES_PENDING: codec.boolean(False),
+            Prop.OUT_OF_SERVICE: codec.boolean(False),
+            Prop.APDU_LENGTH: codec.unsigned(MAX_APDU),
+            Prop.LINK_SPEED: codec.real(0.0),
+            Prop.MAC_ADDRESS: codec.octets(address + udp_port.to_bytes(2, "big")),
+            Prop.BACNET_IP_MODE: codec.enumerated(NORMAL_MODE),
+            Prop.IP_ADDRESS: codec.octets(address),
+            Prop.BACNET_IP_UDP_PORT: codec.unsigned(udp_port),
+            Prop.IP_SUBNET_MASK: codec.octets(interface.netmask.packed),
+            Prop.IP_DEFAULT_GATEWAY: codec.octets(NO_ADDRESS),
+        }
+        key = object_key("network-port", NETWORK_PORT_INSTANCE)
+        super().__init__(key, "BACnet/IP port", fixed, (Prop.IP_DNS_SERVER,), set())
+
+    def elements(self, prop: int) -> Sequence[bytes]:
+        return () if prop == Prop.IP_DNS_SERVER else super().elements(prop)

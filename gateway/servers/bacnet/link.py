@@ -1,0 +1,167 @@
+"""The BACnet/IP port: one socket for us alone, one for the subnet's broadcasts (ASHRAE 135 annex J).
+
+Rules of this file: a port that is taken is an error at start, never shared in silence; a datagram that the layers above
+cannot take is dropped and counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Callable
+from ipaddress import IPv4Interface
+
+from bacpypes3.comm import Server, bind
+from bacpypes3.ipv4 import IPv4DatagramProtocol
+from bacpypes3.ipv4.bvll import BVLLCodec
+from bacpypes3.ipv4.service import BIPNormal, UDPMultiplexer
+from bacpypes3.pdu import PDU, IPv4Address, LocalBroadcast
+
+from gateway.servers.bacnet.status import Traffic
+
+Quick = Callable[[bytes, str], bytes | None]
+"""NPDU and client's IP address to the answering NPDU, None if it must go through the layers."""
+
+BVLL_TYPE, ORIGINAL_UNICAST, BVLL_HEAD = 0x81, 0x0A, 4
+MOST_PENDING = 512
+"""Datagrams inside the layers at any time; more are dropped."""
+
+
+class Inlet(IPv4DatagramProtocol):  # type: ignore[misc]  # bacpypes3 has no types
+    """One socket; `quick` is None for the one that hears broadcasts."""
+
+    def __init__(self, port: UdpPort, quick: Quick | None) -> None:
+        self.server = port
+        self._quick = quick
+        self._transport: asyncio.DatagramTransport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Takes the open socket."""
+        super().connection_made(transport)
+        if isinstance(transport, asyncio.DatagramTransport):
+            self._transport = transport
+        if self._quick is None:
+            self.destination = LocalBroadcast()
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        """Answers a plain read at once, hands everything else to the layers."""
+        if addr == self.server.local_address:
+            return
+        if self._quick is not None and self._transport is not None and is_unicast(data):
+            npdu = self._quick(data[BVLL_HEAD:], addr[0])
+            if npdu is not None:
+                head = bytes((BVLL_TYPE, ORIGINAL_UNICAST)) + (BVLL_HEAD + len(npdu)).to_bytes(2, "big")
+                self._transport.sendto(head + npdu, addr)
+                return
+        if self.server.admit():
+            super().datagram_received(data, addr)
+
+
+def is_unicast(data: bytes) -> bool:
+    """Whether a datagram is a well-formed Original-Unicast-NPDU."""
+    return data[:2] == b"\x81\x0a" and int.from_bytes(data[2:4], "big") == len(data) > BVLL_HEAD
+
+
+class UdpPort(Server[PDU]):  # type: ignore[misc]  # bacpypes3 has no types
+    """The sockets below bacpypes3's link layer."""
+
+    def __init__(self, interface: IPv4Interface, traffic: Traffic) -> None:
+        super().__init__()
+        self._host = str(interface.ip)
+        self._traffic = traffic
+        self._pending = 0
+        self._transports: list[asyncio.DatagramTransport] = []
+        self._hears_broadcasts = interface.network.prefixlen < 31
+        everywhere = interface.ip.is_unspecified
+        self._broadcast = str(interface.network.broadcast_address) if self._hears_broadcasts else ""
+        if everywhere:
+            self._hears_broadcasts, self._broadcast = False, "255.255.255.255"
+        self.local_address = (self._host, 0)
+
+    async def open(self, port: int, quick: Quick) -> int:
+        """Opens the sockets; returns the UDP port (of use when `port` is 0).
+
+        Raises:
+            OSError: the address is taken or not ours; the text says which.
+        """
+        loop = asyncio.get_running_loop()
+        own = listen(self._host, port, shared=False)
+        self.local_address = own.getsockname()
+        sockets: list[tuple[socket.socket, Quick | None]] = [(own, quick)]
+        try:
+            if self._hears_broadcasts:
+                sockets.append((listen(self._broadcast, self.local_address[1], shared=True), None))
+        except OSError:
+            own.close()
+            raise
+        for sock, taker in sockets:
+            transport, _ = await loop.create_datagram_endpoint(lambda taker=taker: Inlet(self, taker), sock=sock)  # type: ignore[misc]
+            self._transports.append(transport)
+        return self.local_address[1]
+
+    def admit(self) -> bool:
+        """Makes room for one more datagram in the layers, if there is any."""
+        if self._pending >= MOST_PENDING:
+            self._traffic.dropped += 1
+            return False
+        self._pending += 1
+        return True
+
+    async def confirmation(self, pdu: PDU) -> None:
+        """Passes one datagram up."""
+        try:
+            await self.response(pdu)
+        except Exception:  # noqa: BLE001  # bacpypes3 raises many kinds for malformed octets; ours are caught in stack.py
+            self._traffic.dropped += 1
+        finally:
+            self._pending -= 1
+
+    async def indication(self, pdu: PDU) -> None:
+        """Sends one datagram; a broadcast without a subnet goes nowhere."""
+        if not self._transports:
+            return
+        target = pdu.pduDestination
+        if isinstance(target, LocalBroadcast):
+            if self._broadcast:
+                self._transports[0].sendto(bytes(pdu.pduData), (self._broadcast, self.local_address[1]))
+            return
+        address = target if isinstance(target, IPv4Address) else IPv4Address(target)
+        self._transports[0].sendto(bytes(pdu.pduData), address.addrTuple)
+
+    def close(self) -> None:
+        """Closes the sockets."""
+        for transport in self._transports:
+            transport.close()
+        self._transports.clear()
+
+
+class Link(BIPNormal):  # type: ignore[misc]  # bacpypes3 has no types
+    """bacpypes3's BVLL layers on our sockets."""
+
+    def __init__(self, port: UdpPort) -> None:
+        super().__init__()
+        self._codec, self._multiplexer = BVLLCodec(), UDPMultiplexer()
+        bind(self, self._codec, self._multiplexer.annexJ)
+        bind(self._multiplexer, port)
+
+
+def listen(host: str, port: int, *, shared: bool) -> socket.socket:
+    """A bound UDP socket; the one for broadcasts may be shared with other devices of this host.
+
+    Raises:
+        OSError: the address is taken or not ours.
+    """
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        sock.setblocking(False)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        if shared:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        sock.bind((host, port))
+    except OSError as error:
+        sock.close()
+        cause = os.strerror(error.errno).lower() if error.errno else str(error)
+        raise OSError(f"bacnet: cannot listen on {host}:{port}: {cause}") from error
+    return sock

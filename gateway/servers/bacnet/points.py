@@ -1,0 +1,173 @@
+"""An object that shows one point of the table, whatever its datatype (`kinds.py` has those).
+
+Rules of this file: a record never changes a point; quality decides what is shown: good and stale show the
+value, bad shows NaN where the datatype has it and the last state where it has not; a commandable object always shows
+what is asked.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Callable, Sequence
+from typing import ClassVar
+
+from gateway.core.point import ObjectSpec, PointSpec
+from gateway.core.value import CONFIG_ERROR, GOOD, STALE, Sample, Value, ValueKind
+from gateway.engine.ports import Commands
+from gateway.servers.bacnet import codec
+from gateway.servers.bacnet.codec import Primitive
+from gateway.servers.bacnet.objects import (
+    EVENT_FAULT,
+    EVENT_NORMAL,
+    FLAGS_FAULT,
+    FLAGS_NORMAL,
+    Record,
+    Shape,
+    shape,
+)
+from gateway.servers.bacnet.standard import Prop, Refusal, Reliability
+
+NAN = codec.real(math.nan)
+
+BASE = (Prop.OBJECT_IDENTIFIER, Prop.OBJECT_NAME, Prop.OBJECT_TYPE, Prop.PRESENT_VALUE, Prop.STATUS_FLAGS)
+STATUS = (Prop.EVENT_STATE, Prop.OUT_OF_SERVICE)
+COMMAND = (Prop.PRIORITY_ARRAY, Prop.RELINQUISH_DEFAULT, Prop.CURRENT_COMMAND_PRIORITY)
+
+
+class PointRecord(Record):
+    """An object that shows one point of the table."""
+
+    __slots__ = ("_commands", "commandable", "index", "present", "reliability", "source", "spec", "writable")
+
+    kept_required: ClassVar[tuple[int, ...]] = STATUS
+    arrays = frozenset({Prop.PROPERTY_LIST, Prop.PRIORITY_ARRAY, Prop.STATE_TEXT})
+    unset: ClassVar[bytes] = NAN
+    """Present_Value of a point that never had one."""
+
+    def __init__(
+        self, key: int, name: str, full_name: str, index: int, spec: PointSpec, served: ObjectSpec, commands: Commands
+    ) -> None:
+        self.index = index
+        self.spec = spec
+        self.source = full_name
+        self.commandable = spec.command is not None
+        self.writable = self.commandable or spec.writable
+        self._commands = commands
+        self.present = self.unset
+        self.reliability: int = Reliability.COMMUNICATION_FAILURE
+        super().__init__(key, name, self._shape(served))
+
+    def _shape(self, served: ObjectSpec) -> Shape:
+        required, optional = self._extra(served)
+        optional = (Prop.DESCRIPTION, Prop.RELIABILITY, *optional)
+        if self.commandable and served.object.endswith("-output"):
+            required += COMMAND
+        elif self.commandable:
+            optional += COMMAND
+        return shape((*BASE, *self.kept_required, *required, Prop.PROPERTY_LIST), optional)
+
+    def _extra(self, served: ObjectSpec) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Required and optional properties of this kind only."""
+        raise NotImplementedError
+
+    def encode(self, prop: int, index: int | None) -> bytes:
+        if index is None:
+            if prop == 85:
+                return self.present
+            if prop == 111:
+                return FLAGS_FAULT if self.reliability else FLAGS_NORMAL
+        return super().encode(prop, index)
+
+    def show(self, sample: Sample) -> None:
+        """Takes the table's newest sample; about a microsecond."""
+        value, quality, reason, _ = sample
+        if value is None and self.commandable:
+            value = self._commands.default(self.index)
+        if quality is GOOD:
+            self.reliability = 0
+        elif quality is CONFIG_ERROR:
+            self.reliability = 10
+        else:
+            self.reliability = 2 if quality is not STALE and reason.startswith("over-range") else 12
+        if value is not None and not isinstance(value, str) and value == 0 and self.spec.kind is ValueKind.ENUM:
+            self._doubt(Reliability.MULTI_STATE_FAULT)
+            if quality > STALE:
+                self._lose()
+        elif value is None or (quality > STALE and not self.commandable):
+            self._lose(value)
+        else:
+            self._take(value)
+
+    def _doubt(self, reliability: Reliability) -> None:
+        """The value itself is at fault, unless something worse is."""
+        self.reliability = self.reliability or reliability
+
+    def _take(self, value: Value) -> None:
+        """A value that may be trusted as far as the reliability says."""
+        try:
+            self.present = self.octets(value)
+        except OverflowError:
+            self._doubt(Reliability.OVER_RANGE)
+            self._lose()
+        except (Refusal, struct.error):
+            self._doubt(Reliability.MULTI_STATE_FAULT)
+
+    def _lose(self, last: Value | None = None) -> None:
+        """There is no value; states and texts stay at the last one."""
+        if last is not None:
+            self._take(last)
+
+    def octets(self, value: Value) -> bytes:
+        """A value as it stands in Present_Value, a priority slot or Relinquish_Default.
+
+        Raises:
+            Refusal: it is none of this object's states.
+            OverflowError: it is too large for a Real.
+        """
+        raise NotImplementedError
+
+    def accept(self, value: Primitive) -> Value:
+        """A written Present_Value (not Null) as the point's value.
+
+        Raises:
+            Refusal: of another datatype or not a value of this object.
+        """
+        raise NotImplementedError
+
+    def single(self, prop: int) -> bytes:
+        getter = GETTERS.get(prop)
+        return getter(self) if getter else super().single(prop)
+
+    def elements(self, prop: int) -> Sequence[bytes]:
+        if prop == Prop.PRIORITY_ARRAY:
+            slots = self._commands.slots(self.index)
+            return [codec.null() if slot is None else self.held(slot.value) for slot in slots]
+        return super().elements(prop)
+
+    def held(self, value: Value | None) -> bytes:
+        """A commanded value, `unset` if there is none or it cannot be shown."""
+        try:
+            return self.unset if value is None else self.octets(value)
+        except (Refusal, OverflowError, struct.error):
+            return self.unset
+
+    def relinquish_default(self) -> bytes:
+        """Relinquish_Default; a point whose default is not known yet shows none of its own making."""
+        return self.held(self._commands.default(self.index))
+
+    def command_priority(self) -> bytes:
+        """Current_Command_Priority, Null when nothing is commanded."""
+        winner = self._commands.slots(self.index).winner
+        return codec.unsigned(winner) if winner else codec.null()
+
+
+GETTERS: dict[int, Callable[[PointRecord], bytes]] = {
+    Prop.PRESENT_VALUE: lambda record: record.present,
+    Prop.STATUS_FLAGS: lambda record: FLAGS_FAULT if record.reliability else FLAGS_NORMAL,
+    Prop.EVENT_STATE: lambda record: EVENT_FAULT if record.reliability else EVENT_NORMAL,
+    Prop.RELIABILITY: lambda record: codec.enumerated(record.reliability),
+    Prop.DESCRIPTION: lambda record: codec.text(record.spec.description or record.source),
+    Prop.RELINQUISH_DEFAULT: lambda record: record.relinquish_default(),
+    Prop.CURRENT_COMMAND_PRIORITY: lambda record: record.command_priority(),
+}

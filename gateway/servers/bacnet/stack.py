@@ -1,0 +1,220 @@
+"""The application layer on bacpypes3's network layer: APDU headers in, answers out (ASHRAE 135 clauses 5.4 and 20.1).
+
+Rules of this file: a confirmed request for us alone gets an answer, Reject or Abort, always; one that was broadcast
+gets none; a fault of ours is logged at most once a minute, a fault of a peer not at all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from ipaddress import IPv4Address
+from typing import NamedTuple
+
+from bacpypes3.apdu import APDU
+from bacpypes3.appservice import ApplicationServiceAccessPoint
+from bacpypes3.basetypes import Segmentation
+from bacpypes3.comm import Client
+from bacpypes3.pdu import PDU, Address
+from bacpypes3.settings import settings
+
+from gateway.servers.bacnet.codec import RejectReason
+from gateway.servers.bacnet.device import APDU_RETRIES, APDU_SEGMENT_TIMEOUT_MS, APDU_TIMEOUT_MS
+from gateway.servers.bacnet.discovery import Discovery
+from gateway.servers.bacnet.services import Reads, abort, reject
+from gateway.servers.bacnet.standard import MAX_APDU, MAX_SEGMENTS, Abort
+from gateway.servers.bacnet.status import Traffic
+from gateway.servers.bacnet.transaction import Transaction
+from gateway.servers.bacnet.writes import Peer, Writes
+
+log = logging.getLogger(__name__)
+
+# A routed client is known by its router's address too: for its write right, and to answer the way the request came.
+settings.route_aware = True
+
+CONFIRMED, UNCONFIRMED, SEGMENT_ACK, ABORT = 0, 1, 4, 7
+APDU_LIMITS = (50, 128, 206, 480, 1024, 1476)
+MOST_AT_ONCE = 64
+"""Segmented transactions, and writes on their way, at any time."""
+WINDOW = 8
+LOG_EVERY_S = 60.0
+BROADCASTS = (Address.localBroadcastAddr, Address.remoteBroadcastAddr, Address.globalBroadcastAddr)
+PLAIN_NPDU = 0x07
+"""NPCI control bits that need no routing: expecting reply and priority."""
+
+
+class Head(NamedTuple):
+    """Header of a confirmed request; `limit` is the client's longest APDU (0: reserved), `service` -1 if missing."""
+
+    segmented: bool
+    limit: int
+    invoke: int
+    service: int
+    body: bytes
+
+
+def head_of(apdu: bytes) -> Head | None:
+    """The header, None if there is not even an invoke id to answer to."""
+    if len(apdu) < 3:
+        return None
+    segmented = bool(apdu[0] & 0x08)
+    at = 5 if segmented else 3
+    size = apdu[1] & 0x0F
+    limit = APDU_LIMITS[size] if size < len(APDU_LIMITS) else 0
+    service = apdu[at] if len(apdu) > at else -1
+    return Head(segmented, min(limit, MAX_APDU), apdu[2], service, apdu[at + 1 :])
+
+
+def peer_of(address: Address) -> Peer:
+    """A client by its own address, a routed one by its router's."""
+    route = getattr(address, "addrRoute", None)
+    nearest = route or address
+    host, port = getattr(nearest, "addrTuple", ("", 0))
+    text = f"{address.addrNet}:{address.addrAddr.hex()} via {host}:{port}" if route else f"{host}:{port}"
+    return Peer(IPv4Address(host) if host else None, text)
+
+
+class NoDevices:
+    """What is known of clients beyond their requests: nothing, so that nobody can fill a cache."""
+
+    async def get_device_info(self, address: object) -> None:
+        """Nothing."""
+
+
+class Responder(ApplicationServiceAccessPoint):  # type: ignore[misc]  # bacpypes3 has no types
+    """Serves the APDUs that the network layer brings."""
+
+    def __init__(self, reads: Reads, writes: Writes, discovery: Discovery, traffic: Traffic) -> None:
+        super().__init__(None, NoDevices())
+        self.numberOfApduRetries = APDU_RETRIES
+        self.apduTimeout = APDU_TIMEOUT_MS
+        self.segmentTimeout = APDU_SEGMENT_TIMEOUT_MS
+        self.segmentationSupported = Segmentation.segmentedBoth
+        self.maxApduLengthAccepted = MAX_APDU
+        self.maxSegmentsAccepted = MAX_SEGMENTS
+        self.proposedWindowSize = WINDOW
+        self._reads = reads
+        self._writes = writes
+        self._discovery = discovery
+        self._traffic = traffic
+        self._writing: set[tuple[Address, int]] = set()
+        self._log_again_at = 0.0
+
+    async def confirmation(self, pdu: PDU) -> None:
+        """Takes one APDU from the network layer."""
+        data = bytes(pdu.pduData)
+        kind = data[0] >> 4 if data else -1
+        if kind == CONFIRMED:
+            if pdu.pduDestination.addrType not in BROADCASTS:
+                await self._confirmed(pdu, data)
+        elif kind == UNCONFIRMED and len(data) > 1:
+            answer = self._discovery.answer(data[1], data[2:])
+            if answer is not None:
+                await self.send(answer, pdu.pduSource)
+        elif kind in (SEGMENT_ACK, ABORT):
+            await super().confirmation(pdu)
+        else:
+            self._traffic.dropped += 1
+
+    def quick(self, npdu: bytes, host: str) -> bytes | None:
+        """The NPDU that answers an unrouted, unsegmented read; None for anything that needs the long way."""
+        if len(npdu) < 6 or npdu[0] != 1 or npdu[1] & ~PLAIN_NPDU or npdu[2] >> 4 != CONFIRMED:
+            return None
+        head = head_of(npdu[2:])
+        if head is None or head.segmented or head.limit == 0 or self.serverTransactions:
+            return None
+        answer = self._read(head.service, head.invoke, head.body)
+        if answer is None or len(answer) > head.limit:
+            return None
+        self._traffic.seen(host, self._now())
+        return b"\x01\x00" + self._traffic.answered(answer)
+
+    async def _confirmed(self, pdu: PDU, data: bytes) -> None:
+        head = head_of(data)
+        if head is None:
+            self._traffic.dropped += 1
+            return
+        peer = peer_of(pdu.pduSource)
+        self._traffic.seen(str(peer.ip), self._now())
+        known = self._transaction(pdu.pduSource, head.invoke)
+        if head.limit == 0:
+            answer: bytes | None = abort(head.invoke, Abort.OTHER)
+        elif head.service < 0:
+            answer = reject(head.invoke, RejectReason.MISSING_PARAMETER)
+        elif head.segmented:
+            answer = await self._track(pdu, head.invoke, known or Transaction(self, pdu.pduSource))
+        else:
+            if known is not None:
+                known.drop()
+            answer = self._read(head.service, head.invoke, head.body)
+            if answer is None:
+                answer = await self._write_once(head, pdu.pduSource)
+            elif len(answer) > head.limit:
+                answer = await self._track(pdu, head.invoke, Transaction(self, pdu.pduSource, answer))
+        if answer is not None:
+            await self.send(answer, pdu.pduSource)
+
+    async def _track(self, pdu: PDU, invoke: int, transaction: Transaction) -> bytes | None:
+        """Lets a transaction go on with a PDU; the answer if there is no room for a new one."""
+        if transaction not in self.serverTransactions:
+            if len(self.serverTransactions) >= MOST_AT_ONCE:
+                return abort(invoke, Abort.OUT_OF_RESOURCES)
+            self.serverTransactions.append(transaction)
+        await transaction.indication(APDU.decode(pdu))
+        return None
+
+    async def _write_once(self, head: Head, source: Address) -> bytes | None:
+        """Serves a write, None for the repetition of one that is still on its way."""
+        token = (source, head.invoke)
+        if token in self._writing:
+            return None
+        if len(self._writing) >= MOST_AT_ONCE:
+            return abort(head.invoke, Abort.OUT_OF_RESOURCES)
+        self._writing.add(token)
+        try:
+            return await self.serve(head.service, head.invoke, head.body, source)
+        finally:
+            self._writing.discard(token)
+
+    async def serve(self, service: int, invoke: int, body: bytes, source: Address) -> bytes:
+        """The answer to a whole request."""
+        answer = self._read(service, invoke, body)
+        if answer is not None:
+            return answer
+        try:
+            return await self._writes.answer(service, invoke, body, peer_of(source))
+        except Exception as fault:  # noqa: BLE001  # a request always gets an answer; _complain logs the fault
+            self._complain(service, fault)
+            return abort(invoke, Abort.OTHER)
+
+    def _read(self, service: int, invoke: int, body: bytes) -> bytes | None:
+        try:
+            return self._reads.answer(service, invoke, body)
+        except Exception as fault:  # noqa: BLE001  # a request always gets an answer; _complain logs the fault
+            self._complain(service, fault)
+            return abort(invoke, Abort.OTHER)
+
+    def _complain(self, service: int, fault: Exception) -> None:
+        now = self._now()
+        if now >= self._log_again_at:
+            self._log_again_at = now + LOG_EVERY_S
+            text = "bacnet: service %d failed; repetitions within %d s are not logged"
+            log.error(text, service, LOG_EVERY_S, exc_info=fault)
+
+    def _transaction(self, source: Address, invoke: int) -> Transaction | None:
+        for transaction in self.serverTransactions:
+            if transaction.invokeID == invoke and transaction.pdu_address == source:
+                return transaction  # type: ignore[no-any-return]
+        return None
+
+    async def send(self, apdu: bytes, destination: Address) -> None:
+        """Sends one unsegmented APDU."""
+        await Client.request(self, PDU(self._traffic.answered(apdu), destination=destination))
+
+    async def announce(self, destination: Address) -> None:
+        """Sends an I-Am."""
+        await self.send(self._discovery.i_am(), destination)
+
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()

@@ -1,0 +1,193 @@
+"""The numbers of the standard that this server uses (ASHRAE 135 clauses 18 and 21), and what a refusal says."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import NamedTuple
+
+from gateway.core.errors import Reject
+
+INSTANCE_BITS = 22
+WILDCARD = (1 << INSTANCE_BITS) - 1
+"""Instance 4194303: "this device" in a read (clause 15.5.2)."""
+MAX_APDU = 1476
+"""Octets of an APDU over BACnet/IP (clause 20.1.2.5, value B'0101')."""
+MAX_SEGMENTS = 64
+PROTOCOL_REVISION = 22
+LOWEST_PRIORITY = 16
+
+OBJECT_TYPES: dict[str, int] = {
+    "analog-input": 0,
+    "analog-output": 1,
+    "analog-value": 2,
+    "binary-input": 3,
+    "binary-output": 4,
+    "binary-value": 5,
+    "device": 8,
+    "multi-state-input": 13,
+    "multi-state-output": 14,
+    "multi-state-value": 19,
+    "characterstring-value": 40,
+    "network-port": 56,
+}
+"""BACnetObjectType by name, the types of this device only."""
+
+
+class Service(IntEnum):
+    """Confirmed services that are executed."""
+
+    READ_PROPERTY = 12
+    READ_PROPERTY_MULTIPLE = 14
+    WRITE_PROPERTY = 15
+    WRITE_PROPERTY_MULTIPLE = 16
+
+
+class Unconfirmed(IntEnum):
+    """Unconfirmed services that are executed or sent."""
+
+    I_AM = 0
+    I_HAVE = 1
+    WHO_HAS = 7
+    WHO_IS = 8
+
+
+SERVICE_BITS: tuple[int, ...] = (12, 14, 15, 16, 33, 34)
+"""Bits of BACnetServicesSupported for what is executed: RP, RPM, WP, WPM, Who-Has, Who-Is."""
+SERVICE_BIT_COUNT = 49
+
+
+class Abort(IntEnum):
+    """BACnetAbortReason."""
+
+    OTHER = 0
+    BUFFER_OVERFLOW = 1
+    OUT_OF_RESOURCES = 9
+    APDU_TOO_LONG = 11
+
+
+class Reliability(IntEnum):
+    """BACnetReliability, the values that a point can have."""
+
+    NO_FAULT = 0
+    OVER_RANGE = 2
+    MULTI_STATE_FAULT = 9
+    CONFIGURATION_ERROR = 10
+    COMMUNICATION_FAILURE = 12
+
+
+class Prop(IntEnum):
+    """BACnetPropertyIdentifier, the properties of this device."""
+
+    ACTIVE_TEXT = 4
+    ALL = 8
+    APDU_SEGMENT_TIMEOUT = 10
+    APDU_TIMEOUT = 11
+    APPLICATION_SOFTWARE_VERSION = 12
+    COV_INCREMENT = 22
+    DESCRIPTION = 28
+    DEVICE_ADDRESS_BINDING = 30
+    EVENT_STATE = 36
+    FIRMWARE_REVISION = 44
+    INACTIVE_TEXT = 46
+    LOCATION = 58
+    MAX_APDU_LENGTH_ACCEPTED = 62
+    MAX_PRES_VALUE = 65
+    MIN_PRES_VALUE = 69
+    MODEL_NAME = 70
+    NUMBER_OF_APDU_RETRIES = 73
+    NUMBER_OF_STATES = 74
+    OBJECT_IDENTIFIER = 75
+    OBJECT_LIST = 76
+    OBJECT_NAME = 77
+    OBJECT_TYPE = 79
+    OPTIONAL = 80
+    OUT_OF_SERVICE = 81
+    POLARITY = 84
+    PRESENT_VALUE = 85
+    PRIORITY_ARRAY = 87
+    PROTOCOL_OBJECT_TYPES_SUPPORTED = 96
+    PROTOCOL_SERVICES_SUPPORTED = 97
+    PROTOCOL_VERSION = 98
+    RELIABILITY = 103
+    RELINQUISH_DEFAULT = 104
+    REQUIRED = 105
+    SEGMENTATION_SUPPORTED = 107
+    STATE_TEXT = 110
+    STATUS_FLAGS = 111
+    SYSTEM_STATUS = 112
+    UNITS = 117
+    VENDOR_IDENTIFIER = 120
+    VENDOR_NAME = 121
+    PROTOCOL_REVISION = 139
+    DATABASE_REVISION = 155
+    MAX_SEGMENTS_ACCEPTED = 167
+    PROPERTY_LIST = 371
+    APDU_LENGTH = 399
+    IP_ADDRESS = 400
+    IP_DEFAULT_GATEWAY = 401
+    IP_DNS_SERVER = 406
+    BACNET_IP_MODE = 408
+    IP_SUBNET_MASK = 411
+    BACNET_IP_UDP_PORT = 412
+    CHANGES_PENDING = 416
+    LINK_SPEED = 420
+    MAC_ADDRESS = 423
+    NETWORK_NUMBER = 425
+    NETWORK_NUMBER_QUALITY = 426
+    NETWORK_TYPE = 427
+    CURRENT_COMMAND_PRIORITY = 431
+    PROTOCOL_LEVEL = 482
+
+
+class Error(NamedTuple):
+    """BACnetErrorClass and BACnetErrorCode (clause 18)."""
+
+    cls: int
+    code: int
+
+
+OPERATIONAL_PROBLEM = Error(0, 25)
+UNKNOWN_OBJECT = Error(1, 31)
+BUSY = Error(1, 82)
+INVALID_DATA_TYPE = Error(2, 9)
+UNKNOWN_PROPERTY = Error(2, 32)
+VALUE_OUT_OF_RANGE = Error(2, 37)
+WRITE_ACCESS_DENIED = Error(2, 40)
+CHARACTER_SET_NOT_SUPPORTED = Error(2, 41)
+INVALID_ARRAY_INDEX = Error(2, 42)
+NOT_AN_ARRAY = Error(2, 50)
+
+COMMAND_ERRORS: dict[Reject, Error] = {
+    Reject.UNKNOWN_POINT: UNKNOWN_OBJECT,
+    Reject.NOT_WRITABLE: WRITE_ACCESS_DENIED,
+    Reject.NO_RIGHT: WRITE_ACCESS_DENIED,
+    Reject.TYPE: INVALID_DATA_TYPE,
+    Reject.NOT_FINITE: VALUE_OUT_OF_RANGE,
+    Reject.RANGE: VALUE_OUT_OF_RANGE,
+    Reject.FLOOR: VALUE_OUT_OF_RANGE,
+    Reject.SLOT: WRITE_ACCESS_DENIED,
+    Reject.PARTIAL: INVALID_DATA_TYPE,
+    Reject.INHIBITED: OPERATIONAL_PROBLEM,
+    Reject.BUSY: BUSY,
+    Reject.UPSTREAM: OPERATIONAL_PROBLEM,
+}
+"""What a refused command is called in BACnet."""
+
+
+class Refusal(Exception):
+    """A well-formed request that cannot be carried out; becomes an Error answer."""
+
+    def __init__(self, error: Error) -> None:
+        super().__init__(error)
+        self.error = error
+
+
+def object_key(kind: str, instance: int) -> int:
+    """The 32 bits of an object identifier.
+
+    Raises:
+        ValueError: the instance is not 0..4194302.
+    """
+    if not 0 <= instance < WILDCARD:
+        raise ValueError(f"bacnet: instance {instance} of {kind} is not 0..{WILDCARD - 1}")
+    return (OBJECT_TYPES[kind] << INSTANCE_BITS) | instance

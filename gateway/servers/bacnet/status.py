@@ -1,0 +1,59 @@
+"""Counters and recent peers for `status`; bounded, whoever sends what."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+MOST_PEERS = 256
+
+
+@dataclass(slots=True)
+class Client:
+    """One peer by IP address: requests since it was first seen, and when the last one came (loop time, seconds)."""
+
+    address: str
+    requests: int
+    last_seen: float
+
+
+class Traffic:
+    """What came in: `requests` understood, `errors` answered with Error, Reject or Abort, `writes` accepted.
+
+    `dropped` counts datagrams that got no answer: malformed below the application layer, or too many at once.
+    """
+
+    def __init__(self) -> None:
+        self.requests = 0
+        self.errors = 0
+        self.writes = 0
+        self.dropped = 0
+        self._clients: OrderedDict[str, Client] = OrderedDict()
+
+    def seen(self, address: str, now: float) -> None:
+        """Counts one request of a peer; the longest silent one makes room for a new one."""
+        self.requests += 1
+        client = self._clients.get(address)
+        if client is None:
+            if len(self._clients) >= MOST_PEERS:
+                self._clients.popitem(last=False)
+            self._clients[address] = Client(address, 1, now)
+            return
+        client.requests += 1
+        client.last_seen = now
+        self._clients.move_to_end(address)
+
+    def answered(self, apdu: bytes) -> bytes:
+        """Counts an answer by its type and passes it on."""
+        if apdu[0] >> 4 in (5, 6, 7):
+            self.errors += 1
+        return apdu
+
+    def wrote(self) -> None:
+        """Counts an accepted write."""
+        self.writes += 1
+
+    @property
+    def clients(self) -> list[Client]:
+        """The recent peers, the newest first."""
+        return list(reversed(self._clients.values()))

@@ -1,0 +1,294 @@
+"""One client's connection: frames out of bytes, answers in order, limits.
+
+Rules of this file: requests are answered strictly in order; what needs no acceptance by the engine is answered at
+once, without a task; while a write is pending, everything behind it waits in the buffer; a client that breaks the
+protocol or a limit loses its connection and nobody else's; timers are loop handles, nothing polls.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from struct import Struct
+from typing import Any, cast
+
+from pymodbus.server.requesthandler import ServerRequestHandler
+
+from gateway.core.errors import CommandRejected
+from gateway.core.priority import Origin
+from gateway.engine.ports import Ask
+from gateway.servers.modbus.codes import Code, Refusal, reject_code
+from gateway.servers.modbus.groups import ClientGroup
+from gateway.servers.modbus.house import House
+from gateway.servers.modbus.image import Image
+from gateway.servers.modbus.writes import PARSERS, Write
+
+HEAD = Struct(">HHHBB")
+"""MBAP header and function code: transaction, protocol, length of what follows, unit, function."""
+ANSWER = Struct(">HHHBBB")
+"""The same and one byte: a byte count or an exception code."""
+TWO_WORDS = Struct(">HH")
+LONGEST_PDU, LONGEST_ANSWERED = 253, 260
+"""A length field of 255..260 is answered with 03; beyond, framing is lost."""
+IDENTIFICATION = 43
+WAITING_BYTES = 4096
+CHUNK_BYTES = 16384
+UNREAD_BYTES = 65536
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A write that awaits acceptance, and where its answer goes."""
+
+    transaction: int
+    unit: int
+    function: int
+    image: Image
+    write: Write
+
+
+class Connection(ServerRequestHandler):
+    """A pymodbus request handler with framing, order and limits of its own.
+
+    Attributes:
+        group: who the client is.
+        address: `ip:port`.
+        since: when it connected, loop time in seconds; `last` when it was last heard.
+    """
+
+    group: ClientGroup
+
+    def __init__(self, shell: Any, house: House) -> None:
+        super().__init__(shell, None, None, None)  # type: ignore[no-untyped-call]
+        self._house = house
+        self._wire: asyncio.Transport | None = None
+        self._bytes = b""
+        self._strict = False
+        self._dropped = False
+        self._ended = False
+        self._idle: asyncio.TimerHandle | None = None
+        self._half: asyncio.TimerHandle | None = None
+        self.busy = False
+        self.address = ""
+        self.since = self.last = self.loop.time()
+        self.requests = self.exceptions = self.writes = 0
+
+    def callback_connected(self) -> None:
+        """Lets the client in, or shuts the door before a byte is read."""
+        self._wire = wire = cast("asyncio.Transport", self.transport)
+        peer = wire.get_extra_info("peername")
+        group = self._house.door.enter(self, peer[0]) if peer else None
+        if group is None:
+            self.abort()
+            return
+        self.group, self._strict = group, group.gaps == "strict"
+        self.address = f"[{peer[0]}]:{peer[1]}" if ":" in peer[0] else f"{peer[0]}:{peer[1]}"
+        wire.set_write_buffer_limits(high=UNREAD_BYTES)
+        self._idle = self.loop.call_later(self._house.idle_s, self._check_idle)
+
+    def callback_disconnected(self, exc: Exception | None) -> None:
+        """Forgets the client; writes that it had sent whole are still carried out."""
+        self._wire = None
+        for timer in (self._idle, self._half):
+            if timer is not None:
+                timer.cancel()
+        self._house.door.leave(self)
+
+    def pause_writing(self) -> None:
+        """The client does not read its answers."""
+        self._house.counters.slow_readers += 1
+        self.abort()
+
+    def resume_writing(self) -> None:
+        """Nothing: the connection ended in `pause_writing`."""
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """A client that only shut its sending side still gets the answer to a pending write."""
+        self._ended = True
+        return self.busy
+
+    def abort(self) -> None:
+        """Closes at once; what waits is dropped."""
+        self._dropped = True
+        self._bytes = b""
+        if self._wire is not None:
+            self._wire.abort()
+
+    def data_received(self, data: bytes) -> None:
+        """Takes bytes in any cut."""
+        self.last = self.loop.time()
+        self._bytes = self._bytes + data if self._bytes else data
+        if not self.busy:
+            pending = self._answer_ready()
+            if pending is not None:
+                self.busy = True
+                self._house.spawn(self._carry_out(pending))
+        elif len(self._bytes) > WAITING_BYTES and self._wire is not None:
+            self._wire.pause_reading()
+
+    def _answer_ready(self) -> Pending | None:
+        """Answers whole requests up to the first that needs acceptance, which is returned."""
+        data, position, out, pending, before = self._bytes, 0, b"", None, self.requests
+        while len(data) - position >= HEAD.size and not self._dropped:
+            transaction, protocol, length, unit, function = HEAD.unpack_from(data, position)
+            start, end = position + 7, position + 6 + length
+            if protocol or not 2 <= length <= LONGEST_ANSWERED or end > len(data):
+                break
+            position = end
+            self.requests += 1
+            if function in {3, 4}:
+                out += self._read_registers(transaction, unit, function, data[start:end])
+            else:
+                answer = self._answer(transaction, unit, function, data[start:end])
+                if isinstance(answer, Pending):
+                    pending = answer
+                    break
+                out += answer
+            if len(out) > CHUNK_BYTES:
+                self._send(out)
+                out = b""
+        self._house.counters.requests += self.requests - before
+        self._send(out)
+        self._bytes = b"" if self._dropped else data[position:]
+        if self._half is not None and position:
+            self._half.cancel()
+            self._half = None
+        if self._bytes and pending is None:
+            self._judge_rest(self._bytes)
+        return None if self._dropped else pending
+
+    def _judge_rest(self, rest: bytes) -> None:
+        """What is left is the beginning of a frame, to be completed in time, or no Modbus at all.
+
+        Modbus Messaging on TCP/IP Implementation Guide V1.0b, 3.1.3: the protocol identifier is 0.
+        """
+        broken = len(rest) >= 4 and rest[2:4] != b"\0\0"
+        if broken or (len(rest) >= 6 and not 2 <= int.from_bytes(rest[4:6], "big") <= LONGEST_ANSWERED):
+            self._dropped = True
+            self._bytes = b""
+            if self._wire is not None:
+                self._house.counters.bad_frames += 1
+                self._house.door.complain(self.address)
+                self._wire.close()
+        elif self._half is None and self._wire is not None:
+            self._half = self.loop.call_later(self._house.half_frame_s, self._end_half)
+
+    def _read_registers(self, transaction: int, unit: int, function: int, pdu: bytes) -> bytes:
+        """FC3 and FC4 (V1.1b3, 6.3 and 6.4)."""
+        image = self._house.images.get(unit)
+        if image is None:
+            return self._exception(transaction, unit, function, Code.NO_TARGET)
+        if len(pdu) != 5:
+            return self._exception(transaction, unit, function, Code.VALUE)
+        address, count = TWO_WORDS.unpack_from(pdu, 1)
+        found = image.read_registers(address, count, self._strict)
+        if isinstance(found, Code):
+            return self._exception(transaction, unit, function, found)
+        return ANSWER.pack(transaction, 0, 3 + 2 * count, unit, function, 2 * count) + found
+
+    def _answer(self, transaction: int, unit: int, function: int, pdu: bytes) -> bytes | Pending:
+        """Every other function: its answer, or the write that awaits acceptance."""
+        image = self._house.images.get(unit)
+        found: bytes | Code
+        if image is None:
+            found = Code.NO_TARGET
+        elif len(pdu) > LONGEST_PDU:
+            found = Code.VALUE
+        elif function in PARSERS:
+            write = self._parse(image, function, pdu)
+            if isinstance(write, Write):
+                return Pending(transaction, unit, function, image, write)
+            found = write
+        elif function in {1, 2}:
+            found = self._read_coils(image, pdu)
+        elif function == IDENTIFICATION:
+            found = self._house.identity.answer(pdu)
+        else:
+            found = Code.FUNCTION
+        if isinstance(found, Code):
+            return self._exception(transaction, unit, function, found)
+        return _frame(transaction, unit, found)
+
+    def _read_coils(self, image: Image, pdu: bytes) -> bytes | Code:
+        """FC1 and FC2 (V1.1b3, 6.1 and 6.2)."""
+        if len(pdu) != 5:
+            return Code.VALUE
+        address, count = TWO_WORDS.unpack_from(pdu, 1)
+        found = image.read_coils(address, count, self._strict)
+        return found if isinstance(found, Code) else bytes((pdu[0], len(found))) + found
+
+    def _parse(self, image: Image, function: int, pdu: bytes) -> Write | Code:
+        if not self.group.write:
+            self._house.counters.writes_without_right += 1
+            return Code.ADDRESS
+        try:
+            return PARSERS[function](image, pdu, self._strict)
+        except Refusal as refusal:
+            return refusal.code
+
+    async def _carry_out(self, first: Pending) -> None:
+        """Submits a write, then goes on with what waited behind it."""
+        pending: Pending | None = first
+        try:
+            while pending is not None:
+                self._send(await self._submit(pending))
+                pending = self._answer_ready()
+        except BaseException:
+            self.abort()
+            raise
+        finally:
+            self.busy = False
+        if self._wire is not None and not self._dropped:
+            if self._ended:
+                self._wire.close()
+            else:
+                self._wire.resume_reading()
+
+    async def _submit(self, pending: Pending) -> bytes:
+        """All or nothing; the answer's frame."""
+        house, write = self._house, pending.write
+        where = (pending.transaction, pending.unit, pending.function)
+        asks = [Ask(index, value, self.group.slot) for index, value in write.values.items()]
+        try:
+            async with asyncio.timeout(house.write_timeout_s):
+                await house.commands.submit(asks, Origin("modbus", self.address, self.group.name))
+        except CommandRejected as rejected:
+            return self._exception(*where, reject_code(rejected.reject))
+        except TimeoutError:
+            house.counters.write_timeouts += 1
+            return self._exception(*where, Code.BUSY)
+        self.writes += 1
+        house.counters.writes += 1
+        if write.read is None:
+            return _frame(pending.transaction, pending.unit, write.answer)
+        found = pending.image.read_registers(*write.read, self._strict)
+        if isinstance(found, Code):
+            return self._exception(*where, found)
+        return _frame(pending.transaction, pending.unit, bytes((pending.function, len(found))) + found)
+
+    def _exception(self, transaction: int, unit: int, function: int, code: Code) -> bytes:
+        """An exception answer (V1.1b3, 7): the function code with its highest bit set, and why."""
+        self.exceptions += 1
+        self._house.counters.exceptions += 1
+        return ANSWER.pack(transaction, 0, 3, unit, function | 0x80, code)
+
+    def _send(self, data: bytes) -> None:
+        if data and self._wire is not None and not self._wire.is_closing():
+            self._wire.write(data)
+
+    def _check_idle(self) -> None:
+        left = self.last + self._house.idle_s - self.loop.time()
+        if left <= 0 and not self.busy:
+            self._house.counters.idle += 1
+            self.abort()
+            return
+        self._idle = self.loop.call_later(left if left > 0 else self._house.idle_s, self._check_idle)
+
+    def _end_half(self) -> None:
+        self._half = None
+        self._house.counters.half_frames += 1
+        self.abort()
+
+
+def _frame(transaction: int, unit: int, pdu: bytes) -> bytes:
+    return transaction.to_bytes(2, "big") + b"\0\0" + (len(pdu) + 1).to_bytes(2, "big") + bytes((unit,)) + pdu

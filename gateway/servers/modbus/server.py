@@ -1,0 +1,228 @@
+"""The Modbus TCP server: listens, lets clients in, keeps the image.
+
+Rules of this file: the library's server is a shell here, none of its request handling is used; a server that does
+not listen says so by raising; at most one log line per change of state.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Coroutine, Sequence
+from functools import partial
+from typing import Any
+
+import structlog
+from pymodbus.server import ModbusTcpServer
+from pymodbus.simulator import DataType, SimData, SimDevice
+
+from gateway.addressing import PlacedPoint, Span
+from gateway.engine.ports import Commands
+from gateway.engine.table import PointTable
+from gateway.servers.modbus.connection import Connection
+from gateway.servers.modbus.groups import ClientGroup, find_group
+from gateway.servers.modbus.house import Counters, House, Spawn
+from gateway.servers.modbus.identity import Identity
+from gateway.servers.modbus.units import Units
+
+BACKLOG = 512
+REMEMBERED = 256
+"""Hosts whose fault was logged once; beyond it the counters alone tell."""
+
+logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL)
+
+
+class Shell(ModbusTcpServer):
+    """The library's listener without its error handling, its handler and its list of connections."""
+
+    def __init__(self, host: str, port: int, house: House) -> None:
+        unused = SimDevice(0, SimData(0, values=0, datatype=DataType.REGISTERS))
+        super().__init__(unused, address=(host, port))
+        self._house = house
+        self.call_create = partial(
+            self.loop.create_server,
+            self.handle_new_connection,
+            host,
+            port,
+            reuse_address=True,
+            backlog=BACKLOG,
+        )
+
+    def handle_new_connection(self) -> Connection:
+        """A handler that is not registered here: the door keeps who is inside."""
+        return Connection(self, self._house)
+
+    async def open(self) -> int:
+        """Binds and listens; returns the port. Raises OSError."""
+        self.is_listener = True
+        server: asyncio.Server = await self.call_create()
+        self.transport = server  # type: ignore[assignment]
+        port: int = server.sockets[0].getsockname()[1]
+        return port
+
+
+class ModbusServer:
+    """Serves the point table to Modbus TCP clients.
+
+    Args:
+        host: address to listen on; port: TCP port, 0 for any free one.
+        table: what is served; the server subscribes to it.
+        commands: where writes go.
+        groups: who may connect; a client outside every group is refused at accept.
+        spans: ranges that are readable as blocks.
+        max_connections: for one more, the least active connection is closed.
+        one_unit: unit ids `unit`, 0 and 255 all mean the one image; otherwise a unit has its own.
+        version: shown by FC43/14.
+        spawn: starts a task in the application's TaskGroup; used for pending writes only.
+        idle_s, half_frame_s: seconds without a byte, and for the rest of a begun frame, before closing.
+        write_timeout_s: seconds for acceptance, after which a write is answered 06.
+    """
+
+    def __init__(
+        self,
+        *,
+        host: str,
+        port: int,
+        table: PointTable,
+        commands: Commands,
+        groups: Sequence[ClientGroup],
+        spans: Sequence[Span],
+        max_connections: int = 32,
+        one_unit: bool = True,
+        unit: int = 1,
+        version: str,
+        spawn: Spawn,
+        idle_s: float = 300.0,
+        half_frame_s: float = 20.0,
+        write_timeout_s: float = 2.0,
+    ) -> None:
+        self.host, self.port = host, port
+        self.counters = Counters()
+        self._groups = tuple(groups)
+        self._most = max_connections
+        self._units = Units(table, spans, one_unit=one_unit, unit=unit)
+        self._house = House(
+            images=self._units.images,
+            commands=commands,
+            identity=Identity(version),
+            counters=self.counters,
+            spawn=self._spawn,
+            door=self,
+            idle_s=idle_s,
+            half_frame_s=half_frame_s,
+            write_timeout_s=write_timeout_s,
+        )
+        self._start_task = spawn
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._inside: dict[Connection, ClientGroup] = {}
+        self._empty = asyncio.Event()
+        self._named: set[tuple[str, str]] = set()
+        self._shell: Shell | None = None
+        self._log = structlog.get_logger("modbus")
+
+    async def start(self) -> None:
+        """Binds and listens.
+
+        Raises:
+            OSError: with where and why, e.g. `modbus: cannot listen on 127.0.0.1:502: address already in use`.
+        """
+        shell = Shell(self.host, self.port, self._house)
+        try:
+            self.port = await shell.open()
+        except OSError as error:
+            why = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error.strerror or error)
+            failure = OSError(f"modbus: cannot listen on {self.host}:{self.port}: {why.lower()}")
+            failure.errno = error.errno
+            raise failure from error
+        self._shell = shell
+        self._log.info("listening", host=self.host, port=self.port)
+
+    async def stop(self) -> None:
+        """Closes the listener and every connection at once; pending writes are given up unanswered."""
+        if self._shell is None:
+            return
+        self._shell.close()
+        self._shell = None
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for client in list(self._inside):
+            client.abort()
+        if self._inside:
+            self._empty.clear()
+            await self._empty.wait()
+        self._log.info("stopped")
+
+    def place(self, points: Sequence[tuple[int, PlacedPoint]]) -> None:
+        """Adds points, each with its table index, to the image; they can be read at once.
+
+        Raises:
+            ValueError: a register outside 0..65535 or a unit outside 1..255.
+        """
+        self._units.place(points)
+
+    @property
+    def clients(self) -> list[dict[str, Any]]:
+        """Who is connected: address, group, connected_s (seconds), and counts of requests, exceptions, writes."""
+        return [
+            {
+                "address": client.address,
+                "group": group.name,
+                "connected_s": round(client.loop.time() - client.since, 1),
+                "requests": client.requests,
+                "exceptions": client.exceptions,
+                "writes": client.writes,
+            }
+            for client, group in self._inside.items()
+        ]
+
+    def enter(self, client: Connection, host: str) -> ClientGroup | None:
+        """Lets a client of a group in, at the cost of the least active one when the house is full."""
+        group = find_group(self._groups, host)
+        if group is None:
+            self.counters.refused += 1
+            self._say_once("refused", host)
+            return None
+        if len(self._inside) >= self._most and not self._make_room():
+            self.counters.refused += 1
+            return None
+        self.counters.connections += 1
+        self._inside[client] = group
+        return group
+
+    def leave(self, client: Connection) -> None:
+        """Forgets a client."""
+        self._inside.pop(client, None)
+        if not self._inside:
+            self._empty.set()
+
+    def complain(self, address: str) -> None:
+        """Names a host that sent something else than Modbus TCP, once."""
+        self._say_once("not modbus", address.rpartition(":")[0])
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Starts a task that `stop` knows, even when its client is gone."""
+        task = self._start_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _make_room(self) -> bool:
+        """Closes one: those that never asked anything first, then whoever was silent longest; never a pending write.
+
+        A flood of connections so pushes out itself and not the client that polls.
+        """
+        idle = [client for client in self._inside if not client.busy]
+        if not idle:
+            return False
+        oldest = min(idle, key=lambda client: (client.requests > 0, client.last))
+        self.counters.evicted += 1
+        self._say_once("connection limit", "")
+        self.leave(oldest)
+        oldest.abort()
+        return True
+
+    def _say_once(self, what: str, host: str) -> None:
+        if (what, host) not in self._named and len(self._named) < REMEMBERED:
+            self._named.add((what, host))
+            self._log.warning(what, host=host, limit=self._most)

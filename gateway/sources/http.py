@@ -1,0 +1,211 @@
+"""The single request path to every product: time-outs, size cap, strict JSON, and one place that names errors."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import aiohttp
+
+from gateway.core.errors import Ambiguous, BadAnswer, Refused, SessionLost, Unreachable
+from gateway.core.value import shorten
+
+CONNECT_S = 5.0
+TOTAL_S = 10.0
+LARGEST_ANSWER = 4 * 1024 * 1024
+_CHUNK = 64 * 1024
+RETRY_AFTER_AT_MOST_S = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """How a certificate is recognised: a PEM file, a SHA-256 fingerprint (64 hex digits), or not at all."""
+
+    ca_file: Path | None = None
+    fingerprint: str | None = None
+    insecure: bool = False
+
+    def for_aiohttp(self) -> ssl.SSLContext | aiohttp.Fingerprint | bool:
+        """What aiohttp's `ssl` argument takes.
+
+        Raises:
+            OSError: the file cannot be read or is no certificate.
+        """
+        if self.fingerprint is not None:
+            return aiohttp.Fingerprint(bytes.fromhex(self.fingerprint))
+        if self.ca_file is not None:
+            context = ssl.create_default_context(cafile=str(self.ca_file))
+            context.minimum_version = ssl.TLSVersion.TLSv1_2
+            return context
+        return not self.insecure
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A product's answer with status 2xx; `document` is None when the body was empty."""
+
+    status: int
+    document: Any
+
+
+def new_client_session(parallel: int) -> aiohttp.ClientSession:
+    """A client session of one source: no cookies, no proxy, at most `parallel` + 2 connections (2 for commands)."""
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=parallel + 2, ttl_dns_cache=300, enable_cleanup_closed=False),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,
+        headers={"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "evce-gateway"},
+        trust_env=False,
+    )
+
+
+class Http:
+    """Requests to one product."""
+
+    def __init__(
+        self,
+        client: aiohttp.ClientSession,
+        url: str,
+        trust: Trust,
+        *,
+        connect_s: float = CONNECT_S,
+        total_s: float = TOTAL_S,
+        largest: int = LARGEST_ANSWER,
+    ) -> None:
+        self._client = client
+        self._url = url
+        self._ssl = trust.for_aiohttp()
+        self._timeout = aiohttp.ClientTimeout(total=total_s, sock_connect=connect_s)
+        self._total_s, self._connect_s, self._largest = total_s, connect_s, largest
+
+    async def request(
+        self, method: str, path: str, *, body: Any = None, headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        """Sends one request and decodes its JSON.
+
+        Raises:
+            Unreachable: nothing was carried out: name, connection or TLS failed.
+            Ambiguous: the request left and its end is unknown.
+            SessionLost: 401.
+            Refused: any other status that is not 2xx, redirects included.
+            BadAnswer: too large, compressed, or not JSON.
+        """
+        where = f"{method} {path}"
+        try:
+            async with self._client.request(
+                method,
+                self._url + path,
+                json=body,
+                headers=headers,
+                ssl=self._ssl,
+                timeout=self._timeout,
+                allow_redirects=False,
+            ) as response:
+                content = await self._read(response, where)
+                if 200 <= response.status < 300:
+                    return Answer(response.status, decode(content, where))
+                self._refuse(response, content, where)
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            raise self._translated(error, where) from error
+
+    async def _read(self, response: aiohttp.ClientResponse, where: str) -> bytes:
+        if response.headers.get("Content-Encoding", "identity").lower() not in ("", "identity"):
+            raise BadAnswer(f"{where}: compressed though not asked for")
+        parts: list[bytes] = []
+        size = 0
+        async for part in response.content.iter_chunked(_CHUNK):
+            size += len(part)
+            if size > self._largest:
+                response.close()
+                raise BadAnswer(f"{where}: answer too large (over {self._largest // 1024} kB)")
+            parts.append(part)
+        return b"".join(parts)
+
+    def _refuse(self, response: aiohttp.ClientResponse, content: bytes, where: str) -> NoReturn:
+        status = response.status
+        text = f"{where}: {status}"
+        if 300 <= status < 400:
+            raise Refused(f"{text}, a redirect, is not followed", status)
+        if message := _message(content):
+            text += f" {message}"
+        if status == 401:
+            raise SessionLost(text, status)
+        raise Refused(text, status, _retry_after(response.headers.get("Retry-After")))
+
+    def _translated(self, error: Exception, where: str) -> Exception:
+        """Every library exception, translated in this one function."""
+        match error:
+            case aiohttp.ServerFingerprintMismatch():
+                return Unreachable(
+                    f"certificate changed: expected sha256:{error.expected.hex()}, got sha256:{error.got.hex()}"
+                )
+            case aiohttp.ClientConnectorCertificateError():
+                return Unreachable(f"certificate refused: {error.certificate_error}")
+            case aiohttp.ConnectionTimeoutError():
+                return Unreachable(f"no connection within {self._connect_s:g} s")
+            case aiohttp.ClientConnectorDNSError():
+                return Unreachable(f"the host name is not known: {error.host}")
+            case aiohttp.ClientConnectorError():
+                return Unreachable(f"cannot connect: {error.strerror or error.os_error}")
+            case aiohttp.InvalidURL():
+                return BadAnswer(f"{where}: not a usable address")
+            case TimeoutError() | asyncio.TimeoutError():
+                return Ambiguous(f"{where}: no answer within {self._total_s:g} s")
+            case aiohttp.ClientPayloadError():
+                return Ambiguous(f"{where}: the answer broke off")
+            case aiohttp.ClientConnectionError() | OSError():
+                return Ambiguous(f"{where}: the connection broke")
+            case aiohttp.ClientError():
+                return BadAnswer(f"{where}: not HTTP: {shorten(str(error))}")
+            case _:
+                return error if isinstance(error, BadAnswer) else BadAnswer(f"{where}: {error}")
+
+
+def decode(content: bytes, where: str) -> Any:
+    """Strict JSON: UTF-8, no duplicate keys, bounded nesting; NaN and Infinity come through for points to refuse.
+
+    Raises:
+        BadAnswer: with what is wrong.
+    """
+    if not content.strip():
+        return None
+    try:
+        return json.loads(content, object_pairs_hook=_object)
+    except RecursionError:
+        raise BadAnswer(f"{where}: malformed JSON: nested too deep") from None
+    except UnicodeDecodeError:
+        raise BadAnswer(f"{where}: malformed JSON: not UTF-8") from None
+    except json.JSONDecodeError as error:
+        begins = shorten(content[:40].decode("utf-8", "replace"))
+        raise BadAnswer(f"{where}: not JSON ({error.msg} at {error.pos}), begins {begins}") from None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise BadAnswer(f"malformed JSON: the member {shorten(twice)} stands twice")
+    return members
+
+
+def _message(content: bytes) -> str:
+    """The `message` of an error body (generic_error: {code, message}); "" when there is none."""
+    try:
+        body = json.loads(content)
+    except (ValueError, RecursionError):
+        return ""
+    message = body.get("message") or body.get("cause") if isinstance(body, dict) else None
+    return shorten(message) if isinstance(message, str) else ""
+
+
+def _retry_after(text: str | None) -> float | None:
+    try:
+        return min(max(float(text or ""), 0.0), RETRY_AFTER_AT_MOST_S)
+    except ValueError:
+        return None

@@ -1,0 +1,134 @@
+"""Reads and writes driven by the mapping: path templates, bulk answers split by id, body templates filled."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+
+from gateway.core.errors import BadAnswer, Refused
+from gateway.core.point import ListSpec, MembersSpec, Path, ReadSpec
+from gateway.core.value import json_text, shorten
+from gateway.engine.ports import Clock, Listed, WriteRequest
+from gateway.sources.session import Session
+
+_PLACEHOLDER = re.compile(r"\{([a-z_.]+(?::[A-Za-z_]+)?)\}")
+
+
+class MappedSource:
+    """A source as the engine sees it (`engine.ports.Source`)."""
+
+    def __init__(self, name: str, session: Session, clock: Clock) -> None:
+        self.name = name
+        self._session = session
+        self._clock = clock
+
+    @property
+    def session_age_s(self) -> float | None:
+        return self._session.age_s
+
+    @property
+    def session_number(self) -> int:
+        return self._session.number
+
+    async def open(self) -> None:
+        await self._session.open()
+
+    async def close(self) -> None:
+        await self._session.close()
+
+    async def list_resources(self, spec: ListSpec) -> list[Listed]:
+        document = (await self._session.request("GET", spec.path)).document
+        listed: list[Listed] = []
+        for key, item in _items(document, spec.items, spec.path):
+            ident = key if spec.by_key else json_text(spec.id(item))
+            name = json_text(spec.name(item))
+            if ident is None or name is None:
+                missing = spec.id.text if ident is None else spec.name.text
+                raise BadAnswer(f"GET {spec.path}: an item has no {missing}: {shorten(item)}")
+            listed.append(Listed(ident, name, json_text(spec.guard(item)) if spec.guard else None))
+        return listed
+
+    async def members(self, spec: MembersSpec, path_values: Mapping[str, str]) -> list[str]:
+        path = fill_path(spec.path, path_values)
+        document = (await self._session.request("GET", path)).document
+        found: list[str] = []
+        for key, item in _items(document, spec.items, path):
+            ident = key if spec.by_key else json_text(spec.id(item))
+            if ident is None:
+                raise BadAnswer(f"GET {path}: a member has no {spec.id.text}: {shorten(item)}")
+            found.append(ident)
+        return found
+
+    async def read(self, spec: ReadSpec, path_values: Mapping[str, str]) -> Any:
+        path = fill_path(spec.path, path_values)
+        try:
+            return (await self._session.request("GET", path)).document
+        except Refused as error:
+            if error.status in spec.none_status:
+                return None
+            raise
+
+    async def read_bulk(self, spec: ReadSpec) -> dict[str, Any]:
+        if spec.items is None or spec.match is None:
+            raise ValueError(spec.name)
+        document = (await self._session.request("GET", spec.path)).document
+        found: dict[str, Any] = {}
+        for key, item in _items(document, spec.items, spec.path):
+            ident = key if spec.by_key else json_text(spec.match(item))
+            if ident is None:
+                raise BadAnswer(f"GET {spec.path}: an item has no {spec.match.text}: {shorten(item)}")
+            found[ident] = item
+        return found
+
+    async def write(self, request: WriteRequest) -> str:
+        command = request.command
+        path = fill_path(command.path, request.path_values)
+        template = command.release if request.release else command.body
+        body = fill_body(template, {**request.values, **request.path_values}, self._clock.wall())
+        answer = await self._session.request(command.method, path, body)
+        return f"{answer.status} {shorten(answer.document)}"
+
+
+def fill_path(template: str, values: Mapping[str, str]) -> str:
+    """A path with `{id}` and `{parent.id}` filled in and escaped."""
+    return _PLACEHOLDER.sub(lambda match: quote(values[match[1]], safe=""), template)
+
+
+def fill_body(template: Any, values: Mapping[str, Any], wall: float) -> Any:
+    """A body with its placeholders filled in; a string that is only a placeholder keeps the value's JSON type."""
+    if isinstance(template, dict):
+        return {key: fill_body(value, values, wall) for key, value in template.items()}
+    if isinstance(template, list):
+        return [fill_body(item, values, wall) for item in template]
+    if not isinstance(template, str):
+        return template
+    whole = _PLACEHOLDER.fullmatch(template)
+    if whole is not None:
+        return _value(whole[1], values, wall)
+    return _PLACEHOLDER.sub(lambda match: json_text(_value(match[1], values, wall)) or "", template)
+
+
+def _value(name: str, values: Mapping[str, Any], wall: float) -> Any:
+    match name:
+        case "now:iso":
+            return datetime.fromtimestamp(wall, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        case "now:epoch":
+            return int(wall)
+        case "now:epoch_ms":
+            return int(wall * 1000)
+    return values[name]
+
+
+def _items(document: Any, path: Path, where: str) -> Iterator[tuple[str, Any]]:
+    """(key, item) of a list answer: an object's members by key, an array's with an empty key."""
+    items = path(document)
+    if isinstance(items, dict):
+        yield from items.items()
+    elif isinstance(items, list):
+        for item in items:
+            yield "", item
+    else:
+        raise BadAnswer(f"GET {where}: no list at {path.text!r}: {shorten(document)}")

@@ -1,0 +1,142 @@
+"""The local control socket between the command line and the daemon: JSON over HTTP on a Unix socket (0660)."""
+
+from __future__ import annotations
+
+import pwd
+import socket
+import struct
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+import aiohttp
+from aiohttp import web
+
+from gateway.core.errors import CommandRejected, GatewayError
+
+LARGEST_REQUEST = 64 * 1024
+ANSWER_S = 10.0
+
+
+class ControlPort(Protocol):
+    """What the daemon offers to its own machine; `user` is the peer's login name."""
+
+    def status(self) -> dict[str, Any]: ...
+
+    def points(self) -> list[dict[str, Any]]: ...
+
+    def addresses(self) -> list[dict[str, Any]]: ...
+
+    def read(self, point: str) -> dict[str, Any]:
+        """One row of points; raises KeyError."""
+
+    async def write(self, point: str, value: Any, slot: int | None, user: str) -> dict[str, Any]:
+        """Writes (value None releases); raises KeyError or CommandRejected."""
+
+
+class ControlError(GatewayError):
+    """The daemon refused, or could not be reached (`reached` False)."""
+
+    def __init__(self, text: str, *, reached: bool) -> None:
+        super().__init__(text)
+        self.reached = reached
+
+
+class ControlServer:
+    """Serves a ControlPort on a Unix socket."""
+
+    def __init__(self, path: Path, port: ControlPort) -> None:
+        self._path, self._port = path, port
+        self._runner: web.AppRunner | None = None
+
+    async def start(self) -> None:
+        """Binds the socket, replacing one that a dead process left."""
+        app = web.Application(client_max_size=LARGEST_REQUEST, middlewares=[_translate])
+        app.router.add_get("/status", self._give(self._port.status))
+        app.router.add_get("/points", self._give(self._port.points))
+        app.router.add_get("/addresses", self._give(self._port.addresses))
+        app.router.add_post("/read", self._read)
+        app.router.add_post("/write", self._write)
+        self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
+        await self._runner.setup()
+        self._path.unlink(missing_ok=True)
+        await web.UnixSite(self._runner, str(self._path)).start()
+        self._path.chmod(0o660)
+
+    async def stop(self) -> None:
+        """Stops serving and removes the socket."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+            self._path.unlink(missing_ok=True)
+
+    @staticmethod
+    def _give(ask: Callable[[], Any]) -> Callable[[web.Request], Awaitable[web.Response]]:
+        async def handler(_request: web.Request) -> web.Response:
+            return web.json_response(ask())
+
+        return handler
+
+    async def _read(self, request: web.Request) -> web.Response:
+        body = await _body(request, {"point"})
+        return web.json_response(self._port.read(body["point"]))
+
+    async def _write(self, request: web.Request) -> web.Response:
+        body = await _body(request, {"point", "value", "slot"})
+        slot = body["slot"]
+        if slot is not None and (isinstance(slot, bool) or not isinstance(slot, int)):
+            raise ValueError("slot must be a whole number")
+        return web.json_response(await self._port.write(body["point"], body["value"], slot, _user(request)))
+
+
+@web.middleware
+async def _translate(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except CommandRejected as error:
+        return web.json_response({"error": str(error), "code": int(error.reject)}, status=409)
+    except KeyError as error:
+        return web.json_response({"error": f"there is no point {error.args[0]!r}"}, status=404)
+    except ValueError as error:
+        return web.json_response({"error": str(error)}, status=400)
+
+
+async def _body(request: web.Request, members: set[str]) -> dict[str, Any]:
+    body = await request.json()
+    if not isinstance(body, dict) or set(body) != members or not isinstance(body["point"], str):
+        raise ValueError(f"the body must be an object with {', '.join(sorted(members))}")
+    return body
+
+
+def _user(request: web.Request) -> str:
+    """The login name of the process at the other end (SO_PEERCRED)."""
+    sock = request.get_extra_info("socket")
+    if sock is None:
+        return "unknown"
+    _pid, uid, _gid = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+async def ask_daemon(path: Path, method: str, what: str, body: dict[str, Any] | None = None) -> Any:
+    """One question to the running daemon.
+
+    Raises:
+        ControlError: no daemon answers there, or it refused, in words.
+    """
+    timeout = aiohttp.ClientTimeout(total=ANSWER_S)
+    try:
+        async with (
+            aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(path)), timeout=timeout) as client,
+            client.request(method, f"http://gateway{what}", json=body) as response,
+        ):
+            answer = await response.json()
+            if response.status != 200:
+                raise ControlError(answer.get("error", str(response.status)), reached=True)
+            return answer
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        raise ControlError(f"no gateway answers at {path}: {error}", reached=False) from error
