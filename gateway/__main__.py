@@ -1,1 +1,6 @@
-def main() -> None: ...
+"""The console script `evce-gateway`, also `python -m gateway`."""
+
+from gateway.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -92,12 +92,7 @@ class Store:
 
     def save_addresses(self, entries: Iterable[Entry]) -> None:
         """Writes all blocks; raises OSError when the disk does not take it (the old file is then intact)."""
-        rows = [
-            "  - {"
-            f"source: {_text(e.source)}, kind: {_text(e.kind)}, name: {_text(e.name)}, id: {_text(e.id)}, block: {e.block}"
-            "}\n"
-            for e in entries
-        ]
+        rows = [f"  - {{{_row(entry)}}}\n" for entry in entries]
         path = self.folder / ADDRESSES
         if path.exists():
             backup = path.with_suffix(".yaml.1.new")
@@ -129,6 +124,11 @@ class Store:
 
     def _token(self, source: str) -> Path:
         return self.folder / "tokens" / source
+
+
+def _row(entry: Entry) -> str:
+    names = f"source: {_text(entry.source)}, kind: {_text(entry.kind)}, name: {_text(entry.name)}"
+    return f"{names}, id: {_text(entry.id)}, block: {entry.block}"
 
 
 def _text(value: str | None) -> str:

@@ -7,7 +7,7 @@ import socket
 
 
 def notify(message: str) -> bool:
-    """Sends e.g. `READY=1\\nSTATUS=serving`; returns False when not started by systemd (NOTIFY_SOCKET unset)."""
+    """Sends lines such as READY=1 and STATUS=serving; False when systemd did not start us."""
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
         return False

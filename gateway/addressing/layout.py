@@ -73,15 +73,22 @@ def overlaps(points: Sequence[PointSpec], modbus: Region | None, bacnet: Region 
     return faults
 
 
-def region_faults(kinds: Sequence[tuple[str, KindSpec]]) -> list[tuple[str, str]]:
-    """(label, what is wrong) where regions of kinds overlap each other or the gateway's own; labels name kinds."""
+def region_faults(kinds: Sequence[tuple[str, str, KindSpec]]) -> list[tuple[str, str]]:
+    """(label, what is wrong) where regions overlap each other or the gateway's own.
+
+    `kinds` are (label, block pool, kind); kinds of one name and pool share their blocks, so the first stands for all.
+    """
     faults: list[tuple[str, str]] = []
     header = Region(0, HEADER_COUNT, 1)
     registers = [("the header", header), ("the built-in resource source", SOURCE_REGION)]
     instances: dict[str, list[tuple[str, Region]]] = {}
     for obj in ("analog-input", "binary-input"):
         instances[obj] = [("the built-in resource source", SOURCE_INSTANCES)]
-    for label, kind in kinds:
+    shared: dict[tuple[str, str], KindSpec] = {}
+    for label, pool, kind in kinds:
+        first = shared.setdefault((pool, kind.name), kind)
+        if first is not kind and (first.modbus, first.bacnet) == (kind.modbus, kind.bacnet):
+            continue
         if kind.modbus is not None:
             faults += _clash(label, kind.modbus, registers, REGISTERS, "registers")
             registers.append((label, kind.modbus))

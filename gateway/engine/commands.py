@@ -17,7 +17,7 @@ from gateway.core.point import CommandSpec, Factor, PointSpec
 from gateway.core.priority import Origin, PriorityArray, Slot
 from gateway.core.value import BAD, GOOD, Sample, Value
 from gateway.engine.intake import Intake, ReadBack
-from gateway.engine.inventory import Inventory, Resource
+from gateway.engine.inventory import Resource
 from gateway.engine.ports import Ask, Clock, Source, WriteRequest
 from gateway.engine.setpoint import Limits, Policy, Setpoint
 from gateway.engine.table import PointTable
@@ -46,19 +46,19 @@ class CommandDesk:
         """Gives the desk the way upstream; called once, before run."""
         self._intake, self._sources = intake, sources
 
-    def learn(self, inventory: Inventory) -> None:
-        """Takes on the commandable points of resources that have appeared."""
-        for resource in inventory.resources.values():
-            for spec in resource.kind.points.values():
-                index = resource.indices[spec.name]
-                if spec.command is not None and index not in self._points:
-                    point = self._setpoint(index, spec, spec.command, resource)
-                    self._points[index] = point
-                    self._releases[resource.indices[f"{spec.name}.release"]] = point
-                    for factor in (spec.command.default, *(spec.range or ())):
-                        if factor is not None and factor.point is not None:
-                            self._defaults.setdefault(resource.indices[factor.point], []).append(point)
-                    self._show([point])
+    def learn(self, resource: Resource) -> None:
+        """Takes on the commandable points of a resource that has appeared; knowing it already is fine."""
+        for spec in resource.kind.points.values():
+            index = resource.indices[spec.name]
+            if spec.command is None or index in self._points:
+                continue
+            point = self._setpoint(index, spec, spec.command, resource)
+            self._points[index] = point
+            self._releases[resource.indices[f"{spec.name}.release"]] = point
+            for factor in (spec.command.default, *(spec.range or ())):
+                if factor is not None and factor.point is not None:
+                    self._defaults.setdefault(resource.indices[factor.point], []).append(point)
+            self._show([point])
 
     def _setpoint(self, index: int, spec: PointSpec, command: CommandSpec, resource: Resource) -> Setpoint:
         """Floor and stop come from the override, else the mapping, else the policy (whose floor is for A only)."""

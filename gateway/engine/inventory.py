@@ -71,7 +71,7 @@ class Inventory:
         word_order: Order,
         byte_order: Order,
         unit: int,
-        on_placed: Callable[[Sequence[tuple[int, PlacedPoint]]], None],
+        on_placed: Callable[[Resource, Sequence[tuple[int, PlacedPoint]]], None],
         on_dirty: Callable[[], None],
     ) -> None:
         self._table, self._book, self._clock = table, book, clock
@@ -267,7 +267,7 @@ class Inventory:
         placed = place(
             self._specs(kind), kind, source=resource.source, name=resource.name, block=block, unit=self._unit
         )
-        self._on_placed([(resource.indices[point.spec.name], point) for point in placed])
+        self._on_placed(resource, [(resource.indices[point.spec.name], point) for point in placed])
         self._saved()
 
     def _specs(self, kind: KindSpec) -> list[PointSpec]:

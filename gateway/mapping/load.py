@@ -22,8 +22,12 @@ DEEPEST_CHAIN = 8
 
 @dataclass(frozen=True, slots=True)
 class LoadedMapping:
-    """A compiled mapping with its document for faults found later."""
+    """A compiled mapping with its document for faults found later.
 
+    Files that extend one file are a family: their sources share its block pool.
+    """
+
+    file: Path
     product: Product
     document: Document
     warnings: list[Fault]
@@ -33,7 +37,7 @@ def load_mapping(
     file: Path, word_order: Order = "big", byte_order: Order = "big"
 ) -> tuple[LoadedMapping | None, list[Fault]]:
     """Loads one mapping; orders are the server's, for whatever does not say its own."""
-    document = _read_chain(file, [])
+    document = _read_chain(file.resolve(), [])
     if document.faults:
         return None, document.faults
     model, faults = validate(MappingFile, document)
@@ -44,11 +48,11 @@ def load_mapping(
     kinds = {name: KindCompiler(name, part, model, near, found).compile() for name, part in model.resources.items()}
     if "source" in kinds:
         found.fault(("resources", "source"), "the resource `source` is built in")
-    pool = hashlib.sha256(str(file.resolve()).encode()).hexdigest()[:12]
+    pool = hashlib.sha256(document.file.encode()).hexdigest()[:12]
     product = Product(model.product, model.base if model.base is not None else BASES[model.product], pool, kinds)
     if found.faults:
         return None, found.faults
-    return LoadedMapping(product, document, found.warnings), []
+    return LoadedMapping(file, product, document, found.warnings), []
 
 
 def outer_read(kinds: Sequence[KindSpec], kind: KindSpec) -> KindSpec:
@@ -69,9 +73,9 @@ def _read_chain(file: Path, seen: list[Path]) -> Document:
     if not isinstance(base_name, str):
         document.faults.append(document.fault(("extends",), "must be a file name"))
         return document
-    seen = [*seen, file.resolve()]
-    base_file = file.parent / base_name
-    if base_file.resolve() in seen or len(seen) > DEEPEST_CHAIN:
+    seen = [*seen, file]
+    base_file = (file.parent / base_name).resolve()
+    if base_file in seen or len(seen) > DEEPEST_CHAIN:
         document.faults.append(document.fault(("extends",), f"{base_name} extends this file again"))
         return document
     base = _read_chain(base_file, seen)

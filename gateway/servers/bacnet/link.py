@@ -35,6 +35,7 @@ class Inlet(IPv4DatagramProtocol):  # type: ignore[misc]  # bacpypes3 has no typ
         self.server = port
         self._quick = quick
         self._transport: asyncio.DatagramTransport | None = None
+        self.closed = asyncio.Event()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Takes the open socket."""
@@ -43,6 +44,11 @@ class Inlet(IPv4DatagramProtocol):  # type: ignore[misc]  # bacpypes3 has no typ
             self._transport = transport
         if self._quick is None:
             self.destination = LocalBroadcast()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The socket is closed."""
+        super().connection_lost(exc)
+        self.closed.set()
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         """Answers a plain read at once, hands everything else to the layers."""
@@ -72,6 +78,7 @@ class UdpPort(Server[PDU]):  # type: ignore[misc]  # bacpypes3 has no types
         self._traffic = traffic
         self._pending = 0
         self._transports: list[asyncio.DatagramTransport] = []
+        self._inlets: list[Inlet] = []
         self._hears_broadcasts = interface.network.prefixlen < 31
         everywhere = interface.ip.is_unspecified
         self._broadcast = str(interface.network.broadcast_address) if self._hears_broadcasts else ""
@@ -96,7 +103,9 @@ class UdpPort(Server[PDU]):  # type: ignore[misc]  # bacpypes3 has no types
             own.close()
             raise
         for sock, taker in sockets:
-            transport, _ = await loop.create_datagram_endpoint(lambda taker=taker: Inlet(self, taker), sock=sock)  # type: ignore[misc]
+            inlet = Inlet(self, taker)
+            self._inlets.append(inlet)
+            transport, _ = await loop.create_datagram_endpoint(lambda inlet=inlet: inlet, sock=sock)  # type: ignore[misc]
             self._transports.append(transport)
         return self.local_address[1]
 
@@ -129,11 +138,14 @@ class UdpPort(Server[PDU]):  # type: ignore[misc]  # bacpypes3 has no types
         address = target if isinstance(target, IPv4Address) else IPv4Address(target)
         self._transports[0].sendto(bytes(pdu.pduData), address.addrTuple)
 
-    def close(self) -> None:
-        """Closes the sockets."""
+    async def close(self) -> None:
+        """Closes the sockets; they are free on return."""
         for transport in self._transports:
             transport.close()
+        for inlet in self._inlets:
+            await inlet.closed.wait()
         self._transports.clear()
+        self._inlets.clear()
 
 
 class Link(BIPNormal):  # type: ignore[misc]  # bacpypes3 has no types

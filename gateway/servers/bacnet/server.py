@@ -106,8 +106,8 @@ class BacnetServer:
     async def stop(self) -> None:
         """Closes the sockets; requests on their way get no answer."""
         if self._udp is not None:
-            self._udp.close()
-            self._udp = None
+            udp, self._udp = self._udp, None
+            await udp.close()
 
     def place(self, points: Sequence[tuple[int, PlacedPoint]]) -> None:
         """Serves more points, each with its index in the table; points that are served already stay as they are.

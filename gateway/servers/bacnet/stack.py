@@ -36,7 +36,8 @@ CONFIRMED, UNCONFIRMED, SEGMENT_ACK, ABORT = 0, 1, 4, 7
 APDU_LIMITS = (50, 128, 206, 480, 1024, 1476)
 MOST_AT_ONCE = 64
 """Segmented transactions, and writes on their way, at any time."""
-WINDOW = 8
+WINDOW = 1
+"""Segments per acknowledgement: rusty-bacnet acknowledges the first one late when offered more, which costs 2 s."""
 LOG_EVERY_S = 60.0
 BROADCASTS = (Address.localBroadcastAddr, Address.remoteBroadcastAddr, Address.globalBroadcastAddr)
 PLAIN_NPDU = 0x07

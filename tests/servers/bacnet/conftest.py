@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rusty_bacnet import BACnetClient
 
 from gateway.addressing import PlacedObject, PlacedPoint
 from gateway.core.errors import CommandRejected
@@ -22,6 +23,7 @@ from gateway.core.value import GOOD, Quality, Sample, Value, ValueKind
 from gateway.engine.ports import Ask
 from gateway.engine.table import PointTable
 from gateway.servers.bacnet import BacnetServer
+from tests.servers.bacnet.rusty import Rusty
 
 HOST = "127.0.0.1"
 JS = Path(__file__).parent / "js"
@@ -259,3 +261,14 @@ def node() -> Node:
         return answers
 
     return run
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[BACnetClient]:
+    async with BACnetClient(HOST, 0, "127.255.255.255", 3000) as made:
+        yield made
+
+
+@pytest.fixture
+def rusty(client: BACnetClient, bench: Bench) -> Rusty:
+    return Rusty(client, bench.address)

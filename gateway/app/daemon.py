@@ -1,0 +1,327 @@
+"""The daemon: builds every object, starts the servers, polls until told to stop, and logs out of every source."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Callable, Sequence
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+
+import structlog
+
+from gateway import __version__
+from gateway.addressing import AddressBook, PlacedPoint, Span, map_hash, span_of
+from gateway.addressing.builtin import GATEWAY_SOURCE
+from gateway.app.control import Control
+from gateway.app.load import Site
+from gateway.config import SourceConfig, read_secret
+from gateway.core.point import SOURCE_KIND, KindSpec
+from gateway.engine.commands import CommandDesk
+from gateway.engine.derive import Derivations
+from gateway.engine.intake import Intake
+from gateway.engine.inventory import Inventory, Resource
+from gateway.engine.poller import Poller
+from gateway.engine.ports import Source
+from gateway.engine.setpoint import Limits, Policy
+from gateway.engine.table import PointTable
+from gateway.engine.vitals import Vitals
+from gateway.servers.bacnet import BacnetServer
+from gateway.servers.modbus import ClientGroup, ModbusServer
+from gateway.sources import BenderSession, EvceSession, Http, MappedSource, Trust, new_client_session
+from gateway.store import Store
+from gateway.systemd import notify
+from gateway.web import ControlServer, HealthServer
+
+LOGOUT_S = 6.0
+LOOPBACK = ("127.0.0.0/8", "::1/128")
+log = structlog.get_logger("gateway")
+
+
+class SystemClock:
+    """The machine's own time."""
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def wall(self) -> float:
+        return time.time()
+
+
+def control_path(state_dir: Path) -> Path:
+    """Where the control socket is: $RUNTIME_DIRECTORY when systemd gives one, else the state directory."""
+    runtime = os.environ.get("RUNTIME_DIRECTORY")
+    return (Path(runtime) if runtime else state_dir) / "control.sock"
+
+
+class Daemon:
+    """One site, running. `await run()` serves until `stop()`; `ready` is set once the ports are bound."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self.clock = SystemClock()
+        self.store = Store(site.state_dir)
+        self.table = PointTable(self.clock)
+        self.placed: dict[int, PlacedPoint] = {}
+        self.pollers: dict[str, Poller] = {}
+        self.modbus: ModbusServer | None = None
+        self.bacnet: BacnetServer | None = None
+        self.ready = asyncio.Event()
+        self._stop = asyncio.Event()
+        self._hash: int | None = None
+        self._save_due = False
+        self._waiting: list[tuple[int, PlacedPoint]] = []
+
+    def stop(self) -> None:
+        """Asks `run` to end; it logs out first."""
+        self._stop.set()
+
+    async def run(self, *, signals: bool = True) -> None:
+        """Serves the site.
+
+        Raises:
+            ConfigError: state or secrets cannot be used.
+            OSError: a port cannot be bound, in words; nothing is left running.
+        """
+        self.store.open()
+        try:
+            async with contextlib.AsyncExitStack() as stack:
+                self._build()
+                await self._start(stack)
+                if signals:
+                    for number in (signal.SIGTERM, signal.SIGINT):
+                        asyncio.get_running_loop().add_signal_handler(number, self.stop)
+                await self._serve()
+        finally:
+            self._save()
+            self.store.close()
+
+    async def _serve(self) -> None:
+        """Runs every task until stop, then logs out of all sources at once."""
+        notify("READY=1\nSTATUS=serving")
+        log.info("gateway.ready", site=self.site.config.site, points=len(self.table))
+        self.ready.set()
+        tasks = [self.vitals.run(), self.desk.run(), *(poller.run() for poller in self.pollers.values())]
+        running = [self._group.create_task(task) for task in tasks]
+        try:
+            await self._stop.wait()
+        finally:
+            notify("STOPPING=1")
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+            await self._logout()
+        log.info("gateway.stopped")
+
+    async def _logout(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LOGOUT_S):
+                await asyncio.gather(*(poller.source.close() for poller in self.pollers.values()))
+
+    # -- building ------------------------------------------------------------------------------------------------
+
+    def _build(self) -> None:
+        """Objects that need no socket."""
+        site, control = self.site, self.site.config.control
+        self.book = AddressBook(self.store.load_addresses(), site.pools)
+        for source in site.config.sources:
+            self.book.reserve(source.name, SOURCE_KIND, source.name, 1 << 20)
+        policy = Policy(control.floor, control.allow_stop, control.dry_run)
+        overrides = {name: Limits(o.floor, o.allow_stop) for name, o in control.overrides.items()}
+        self.desk = CommandDesk(self.table, self.clock, policy, overrides)
+        orders, modbus = site.orders, site.config.modbus
+        self.inventory = Inventory(
+            self.table,
+            self.book,
+            self.clock,
+            word_order=orders[0],
+            byte_order=orders[1],
+            unit=modbus.unit if modbus else 1,
+            on_placed=self._on_placed,
+            on_dirty=self._on_dirty,
+        )
+        self.intake = Intake(self.table, self.inventory, self.clock, self.desk.read_back)
+        self.derivations = Derivations(self.table, self.inventory, self.clock)
+        self.vitals = Vitals(
+            self.table, self.inventory, self.desk, self.clock, version=__version__, map_hash=self.map_hash
+        )
+        self.header = site.header(self.book.entries)
+        self.vitals.header = self.inventory.single(GATEWAY_SOURCE, self.header)
+        self.vitals.header.present, self.vitals.header.trouble = True, ""
+
+    def _secret(self, config: SourceConfig) -> Callable[[], str]:
+        """Read once at start, so that a missing password stops the start and not the first login."""
+        value = read_secret(config.password, self.site.loaded.folder)
+        return lambda: value
+
+    async def _source(self, config: SourceConfig, stack: contextlib.AsyncExitStack) -> MappedSource:
+        tls = config.tls
+        trust = Trust(
+            ca_file=self.site.loaded.path(tls.ca_file) if tls and tls.ca_file else None,
+            fingerprint=tls.fingerprint.removeprefix("sha256:") if tls and tls.fingerprint else None,
+            insecure=bool(tls and tls.insecure),
+        )
+        if trust.insecure:
+            log.warning("tls.insecure", source=config.name, reason="any certificate is accepted")
+        client = await stack.enter_async_context(new_client_session(config.parallel))
+        http = Http(client, config.url, trust)
+        base, password = self.site.products[config.name].base, self._secret(config)
+        if config.kind == "evce":
+            session: EvceSession | BenderSession = EvceSession(
+                http,
+                base,
+                self.clock,
+                source=config.name,
+                username=config.username,
+                password=password,
+                tokens=self.store,
+            )
+        else:
+            session = BenderSession(http, base, self.clock, username=config.username, password=password)
+        return MappedSource(config.name, session, self.clock)
+
+    async def _start(self, stack: contextlib.AsyncExitStack) -> None:
+        """Sources, restored points, then the servers, so that a port answers only when the map stands."""
+        sources: dict[str, Source] = {}
+        for config in self.site.config.sources:
+            sources[config.name] = await self._source(config, stack)
+            kinds = self.site.kinds(config.name)
+            self.intake.learn(kinds)
+            self._restore(config, kinds)
+            self.pollers[config.name] = Poller(
+                sources[config.name],
+                kinds,
+                table=self.table,
+                inventory=self.inventory,
+                intake=self.intake,
+                derivations=self.derivations,
+                clock=self.clock,
+                parallel=config.parallel,
+                exclude=config.exclude,
+                on_lost=self.desk.lost,
+            )
+        self.desk.connect(self.intake, sources)
+        self.vitals.pollers = self.pollers
+        self._group = await stack.enter_async_context(asyncio.TaskGroup())
+        await self._serve_modbus(stack)
+        await self._serve_bacnet(stack)
+        await self._serve_local(stack)
+
+    def _restore(self, config: SourceConfig, kinds: Sequence[KindSpec]) -> None:
+        for kind in kinds:
+            if kind.name == SOURCE_KIND:
+                resource = self.inventory.single(config.name, kind)
+                resource.present, resource.trouble = True, ""
+            elif kind.list is None and kind.within is None:
+                self.inventory.single(config.name, kind)
+            else:
+                self.inventory.restore(config.name, kind, config.expect.get(kind.name, ()))
+                self.inventory.restore_children(config.name, kind)
+
+    async def _serve_modbus(self, stack: contextlib.AsyncExitStack) -> None:
+        config = self.site.config.modbus
+        if config is None:
+            return
+        host, _, port = config.listen.rpartition(":")
+        groups = [ClientGroup(g.name, tuple(g.allow), g.slot, write=g.write, gaps=g.gaps) for g in config.clients] or [
+            ClientGroup("local", tuple(_networks(LOOPBACK)), 10, write=False)
+        ]
+        self.modbus = ModbusServer(
+            host=host.strip("[]"),
+            port=int(port),
+            table=self.table,
+            commands=self.desk,
+            groups=groups,
+            spans=self._spans(config.unit),
+            max_connections=config.max_connections,
+            one_unit=True,
+            unit=config.unit,
+            version=__version__,
+            spawn=self._group.create_task,
+        )
+        self.modbus.place(self._waiting)
+        await self.modbus.start()
+        stack.push_async_callback(self.modbus.stop)
+
+    async def _serve_bacnet(self, stack: contextlib.AsyncExitStack) -> None:
+        config = self.site.config.bacnet
+        if config is None:
+            return
+        self.bacnet = BacnetServer(
+            address=config.address,
+            device_instance=config.device.instance,
+            device_name=config.device.name,
+            vendor_id=config.device.vendor_id,
+            version=__version__,
+            table=self.table,
+            commands=self.desk,
+            write_networks=[network for network in config.write if isinstance(network, IPv4Network)],
+            object_name=config.object_name,
+            site=self.site.config.site,
+        )
+        self.bacnet.place(self._waiting)
+        await self.bacnet.start()
+        stack.push_async_callback(self.bacnet.stop)
+
+    async def _serve_local(self, stack: contextlib.AsyncExitStack) -> None:
+        """The control socket and /healthz."""
+        control = ControlServer(control_path(self.site.state_dir), Control(self))
+        await control.start()
+        stack.push_async_callback(control.stop)
+        web = self.site.config.web
+        if web is not None:
+            host, _, port = web.listen.rpartition(":")
+            health = HealthServer(host.strip("[]"), int(port), self.healthy)
+            await health.start()
+            stack.push_async_callback(health.stop)
+
+    def healthy(self) -> bool:
+        """Whether every source is connected."""
+        return all(poller.health.connected for poller in self.pollers.values())
+
+    def _spans(self, unit: int) -> list[Span]:
+        kinds = [self.header, *(kind for name in self.site.products for kind in self.site.kinds(name))]
+        spans = (span_of(kind, unit) for kind in kinds)
+        return list({span.first: span for span in spans if span is not None}.values())
+
+    # -- what the inventory tells --------------------------------------------------------------------------------
+
+    def _on_placed(self, resource: Resource, points: Sequence[tuple[int, PlacedPoint]]) -> None:
+        """New (or renamed) points: to the desk, both servers, and the map hash."""
+        self.desk.learn(resource)
+        self.placed.update(points)
+        self._waiting += points
+        self._hash = None
+        if self.modbus is not None and self.ready.is_set():
+            self.modbus.place(points)
+        if self.bacnet is not None and self.ready.is_set():
+            self.bacnet.place(points)
+
+    def map_hash(self) -> int:
+        """64 bits that change when any address changes."""
+        if self._hash is None:
+            self._hash = map_hash({point.name: point for point in self.placed.values()})
+        return self._hash
+
+    def _on_dirty(self) -> None:
+        """Addresses are saved in the same turn of the loop, before anybody can have read them."""
+        if not self._save_due:
+            self._save_due = True
+            asyncio.get_running_loop().call_soon(self._save)
+
+    def _save(self) -> None:
+        self._save_due = False
+        if not hasattr(self, "book") or not self.book.dirty:
+            return
+        try:
+            self.store.save_addresses(self.book.entries)
+            self.book.dirty = False
+        except OSError as error:
+            log.critical("addresses.not_saved", reason=str(error))
+
+
+def _networks(texts: Sequence[str]) -> list[IPv4Network | IPv6Network]:
+    return [ip_network(text) for text in texts]

@@ -1,0 +1,277 @@
+"""The commands of `evce-gateway`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import App, Parameter
+from cyclopts.exceptions import CycloptsError
+
+from gateway import __version__, telemetry
+from gateway.app import Daemon, Site, control_path, load_site
+from gateway.app.offline import offline_points
+from gateway.cli import show
+from gateway.config import Config
+from gateway.core.errors import ConfigError
+from gateway.mapping import MappingFile
+from gateway.web import ControlError, ask_daemon
+
+DONE, FAULTS, USAGE, NOT_REACHED, REFUSED = range(5)
+ConfigFile = Annotated[Path, Parameter(name=["--config", "-c"], help="The site's config.yaml.")]
+Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON.")]
+DEFAULT = Path("config.yaml")
+
+app = App(
+    name="evce-gateway",
+    version=__version__,
+    help="EV charging of EcoStruxure EV Charging Expert and Bender controllers as Modbus TCP and BACnet/IP.",
+    help_epilogue="Exit codes: 0 done, 1 faults found, 2 usage, 3 not reached, 4 refused.",
+)
+addresses = App(name="addresses", help="The address book: which block belongs to which name.")
+app.command(addresses)
+
+
+@app.command
+def run(*, config: ConfigFile = DEFAULT, log: Literal["debug", "info", "warning", "error"] = "info") -> int:
+    """Serve the site until stopped (SIGTERM logs out of every source)."""
+    telemetry.configure(log)
+    site = load_site(config)
+    show.show_faults(site.warnings, "warning: ")
+    return _serve(Daemon(site).run)
+
+
+def _serve(start: Any) -> int:
+    try:
+        asyncio.run(start())
+    except OSError as error:
+        show.err.print(show.clean(error.strerror or error))
+        return FAULTS
+    return DONE
+
+
+@app.command
+def demo(*, seconds: float | None = None, dialect: Literal["desc", "nested"] = "desc") -> int:
+    """Run the whole gateway against simulated products and show it working.
+
+    Args:
+        seconds: end by itself after so long; without it, run until Ctrl-C.
+        dialect: the JSON the simulated EVCE speaks.
+    """
+    from gateway.cli.demo import run_demo
+
+    return asyncio.run(run_demo(seconds, dialect))
+
+
+@app.command
+def simulate(
+    product: Literal["evce", "bender"],
+    *,
+    listen: str = "127.0.0.1:8443",
+    dialect: Literal["desc", "nested"] = "desc",
+    stations: int = 12,
+    zones: int = 3,
+    meters: int = 2,
+    username: str | None = None,
+    password: str = "Charging-2026!",  # noqa: S107  # a simulator's
+    second_login: Literal["replace", "refuse"] = "replace",
+    seed: int = 1,
+    certificate: Path | None = None,
+    control: str | None = None,
+) -> int:
+    """Serve a simulated product, strict as the real one.
+
+    Args:
+        product: evce or bender.
+        listen: ADDRESS:PORT.
+        dialect: JSON dialect of the simulated EVCE.
+        stations: how many, up to 1000 (EVCE).
+        zones: how many, up to 100 (EVCE).
+        meters: how many, up to 50 (EVCE).
+        username: user it knows; bms (EVCE) or operator (Bender) if not given.
+        password: that user's password.
+        second_login: what a second login of one user does (EVCE).
+        seed: of everything that varies.
+        certificate: file to write its self-signed certificate to (EVCE).
+        control: ADDRESS:PORT of a loopback HTTP server that injects faults.
+    """
+    from gateway.cli.simulate import run_product
+
+    options = {
+        "dialect": dialect,
+        "stations": stations,
+        "zones": zones,
+        "meters": meters,
+        "second_login": second_login,
+    }
+    return asyncio.run(run_product(product, listen, username, password, seed, certificate, control, options))
+
+
+@app.command
+def check(*, config: ConfigFile = DEFAULT, json_: Json = False) -> int:
+    """Check the configuration and its mappings, offline; every fault with file:line:col."""
+    faults, warnings, points = [], [], 0
+    try:
+        site = load_site(config)
+        warnings = site.warnings
+        points = len(offline_points(site))
+    except ConfigError as error:
+        faults = error.faults
+    if json_:
+        rows = {"faults": faults, "warnings": warnings}
+        keys = ("file", "line", "col", "path", "text")
+        show.show_json({k: [{key: getattr(f, key) for key in keys} for f in v] for k, v in rows.items()})
+    else:
+        show.show_faults(warnings, "warning: ")
+        show.show_faults(faults)
+        if not faults:
+            show.out.print(f"{config}: good, {points} points are placed before anything was discovered")
+    return FAULTS if faults else DONE
+
+
+@app.command
+def points(match: str = "", *, config: ConfigFile = DEFAULT, json_: Json = False) -> int:
+    """List every point with its addresses, and its value while the gateway runs.
+
+    Args:
+        match: show only points whose name contains this.
+    """
+    site = load_site(config)
+    try:
+        rows = _ask(site, "GET", "/points")
+    except ControlError:
+        rows = offline_points(site)
+    rows = [row for row in rows if match.lower() in row["point"].lower()]
+    if json_:
+        show.show_json(rows)
+    elif len(rows) > 60 or not sys.stdout.isatty():
+        show.plain_points(rows)
+    else:
+        show.out.print(show.point_table(rows))
+    return DONE
+
+
+@addresses.command(name="list")
+def addresses_list(*, config: ConfigFile = DEFAULT, json_: Json = False) -> int:
+    """Show which block every name has."""
+    from gateway.store import Store
+
+    site = load_site(config)
+    entries = Store(site.state_dir).load_addresses()
+    rows = [{"source": e.source, "kind": e.kind, "name": e.name, "id": e.id, "block": e.block} for e in entries]
+    if json_:
+        show.show_json(rows)
+        return DONE
+    for row in rows:
+        label = f"{row['source']}/{row['kind']}/{row['name']}"
+        show.out.print(f"{row['block']:5}  {show.clean(label)}  (id {show.clean(row['id'] or '-')})")
+    if not rows:
+        show.out.print("no block was given yet")
+    return DONE
+
+
+@app.command
+def read(point: str, *, config: ConfigFile = DEFAULT, json_: Json = False) -> int:
+    """Show one point of the running gateway, with the slots of a commandable one."""
+    row = _ask(load_site(config), "POST", "/read", {"point": point})
+    _show_row(row, json_=json_)
+    return DONE
+
+
+@app.command
+def write(
+    point: str,
+    value: Annotated[str, Parameter(allow_leading_hyphen=True)],
+    *,
+    slot: int | None = None,
+    config: ConfigFile = DEFAULT,
+    json_: Json = False,
+) -> int:
+    """Write a commandable point of the running gateway, in the point's own unit.
+
+    Args:
+        point: full name, e.g. "evce/zone/Zone B/reduction".
+        value: a number, true, false, or a state text.
+        slot: priority slot, `control.local_slot` if not given.
+    """
+    row = _ask(load_site(config), "POST", "/write", {"point": point, "value": _value(value), "slot": slot})
+    _show_row(row, json_=json_)
+    return DONE
+
+
+@app.command
+def release(point: str, *, slot: int | None = None, config: ConfigFile = DEFAULT, json_: Json = False) -> int:
+    """Give a slot of a commandable point back; the next one, or the default, becomes effective.
+
+    Args:
+        point: full name, e.g. "evce/zone/Zone B/reduction".
+        slot: priority slot, `control.local_slot` if not given.
+    """
+    row = _ask(load_site(config), "POST", "/write", {"point": point, "value": None, "slot": slot})
+    _show_row(row, json_=json_)
+    return DONE
+
+
+@app.command
+def status(*, config: ConfigFile = DEFAULT, json_: Json = False) -> int:
+    """Show how the running gateway is doing."""
+    answer = _ask(load_site(config), "GET", "/status")
+    if json_:
+        show.show_json(answer)
+    else:
+        show.show_status(answer)
+    return DONE
+
+
+@app.command
+def schema(what: Literal["config", "mapping"]) -> int:
+    """Print the JSON Schema of a file, for completion and checks in an editor."""
+    model = Config if what == "config" else MappingFile
+    show.show_json(model.model_json_schema(by_alias=True))
+    return DONE
+
+
+def _show_row(row: dict[str, Any], *, json_: bool) -> None:
+    if json_:
+        show.show_json(row)
+        return
+    show.out.print(show.point_table([row]))
+    for slot, held in row.get("slots", {}).items():
+        show.out.print(f"  slot {slot}: {held['value']} by {show.clean(held['origin'])}")
+
+
+def _value(text: str) -> Any:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    return value if isinstance(value, (int, float, bool, str)) else text
+
+
+def _ask(site: Site, method: str, what: str, body: dict[str, Any] | None = None) -> Any:
+    return _finish(ask_daemon(control_path(site.state_dir), method, what, body))
+
+
+def _finish(question: Coroutine[Any, Any, Any]) -> Any:
+    return asyncio.run(question)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Parses the command line, runs one command, and exits with its code."""
+    try:
+        code = app(arguments, exit_on_error=False, print_error=True, result_action="return_value")
+    except CycloptsError:
+        code = USAGE
+    except ConfigError as error:
+        show.show_faults(error.faults)
+        code = FAULTS
+    except ControlError as error:
+        show.err.print(show.clean(error))
+        code = REFUSED if error.reached else NOT_REACHED
+    except KeyboardInterrupt:
+        code = DONE
+    sys.exit(code if isinstance(code, int) else DONE)
