@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import signal
-import time
 from collections.abc import Callable, Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from pathlib import Path
 
 import structlog
 
 from gateway import __version__
 from gateway.addressing import AddressBook, PlacedPoint, Span, map_hash, span_of
 from gateway.addressing.builtin import GATEWAY_SOURCE
+from gateway.app.clock import SystemClock
 from gateway.app.control import Control
 from gateway.app.load import Site
 from gateway.config import SourceConfig, read_secret
@@ -39,22 +37,6 @@ from gateway.web import ControlServer, HealthServer
 LOGOUT_S = 6.0
 LOOPBACK = ("127.0.0.0/8", "::1/128")
 log = structlog.get_logger("gateway")
-
-
-class SystemClock:
-    """The machine's own time."""
-
-    def monotonic(self) -> float:
-        return time.monotonic()
-
-    def wall(self) -> float:
-        return time.time()
-
-
-def control_path(state_dir: Path) -> Path:
-    """Where the control socket is: $RUNTIME_DIRECTORY when systemd gives one, else the state directory."""
-    runtime = os.environ.get("RUNTIME_DIRECTORY")
-    return (Path(runtime) if runtime else state_dir) / "control.sock"
 
 
 class Daemon:
@@ -95,6 +77,8 @@ class Daemon:
                     for number in (signal.SIGTERM, signal.SIGINT):
                         asyncio.get_running_loop().add_signal_handler(number, self.stop)
                 await self._serve()
+        except BaseExceptionGroup as group:
+            raise _only_leaf(group) from None
         finally:
             self._save()
             self.store.close()
@@ -268,7 +252,7 @@ class Daemon:
 
     async def _serve_local(self, stack: contextlib.AsyncExitStack) -> None:
         """The control socket and /healthz."""
-        control = ControlServer(control_path(self.site.state_dir), Control(self))
+        control = ControlServer(self.site.control_path, Control(self))
         await control.start()
         stack.push_async_callback(control.stop)
         web = self.site.config.web
@@ -325,3 +309,11 @@ class Daemon:
 
 def _networks(texts: Sequence[str]) -> list[IPv4Network | IPv6Network]:
     return [ip_network(text) for text in texts]
+
+
+def _only_leaf(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The one error in a group, so that a taken port is told in one line and a fault of ours in one traceback."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +28,12 @@ class Site:
     def state_dir(self) -> Path:
         """Where the gateway keeps what outlives it."""
         return self.loaded.path(self.config.state_dir)
+
+    @property
+    def control_path(self) -> Path:
+        """The control socket: in $RUNTIME_DIRECTORY when systemd gives one, else in the state directory."""
+        runtime = os.environ.get("RUNTIME_DIRECTORY")
+        return (Path(runtime) if runtime else self.state_dir) / "control.sock"
 
     @property
     def orders(self) -> tuple[Order, Order]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from gateway.addressing import AddressBook, PlacedPoint
 from gateway.addressing.builtin import GATEWAY_SOURCE
-from gateway.app.daemon import SystemClock
+from gateway.app.clock import SystemClock
 from gateway.app.load import Site
 from gateway.core.point import SOURCE_KIND
 from gateway.engine.inventory import Inventory

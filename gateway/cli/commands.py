@@ -13,7 +13,7 @@ from cyclopts import App, Parameter
 from cyclopts.exceptions import CycloptsError
 
 from gateway import __version__, telemetry
-from gateway.app import Daemon, Site, control_path, load_site
+from gateway.app.load import Site, load_site
 from gateway.app.offline import offline_points
 from gateway.cli import show
 from gateway.config import Config
@@ -39,6 +39,8 @@ app.command(addresses)
 @app.command
 def run(*, config: ConfigFile = DEFAULT, log: Literal["debug", "info", "warning", "error"] = "info") -> int:
     """Serve the site until stopped (SIGTERM logs out of every source)."""
+    from gateway.app.daemon import Daemon
+
     telemetry.configure(log)
     site = load_site(config)
     show.show_faults(site.warnings, "warning: ")
@@ -253,7 +255,7 @@ def _value(text: str) -> Any:
 
 
 def _ask(site: Site, method: str, what: str, body: dict[str, Any] | None = None) -> Any:
-    return _finish(ask_daemon(control_path(site.state_dir), method, what, body))
+    return _finish(ask_daemon(site.control_path, method, what, body))
 
 
 def _finish(question: Coroutine[Any, Any, Any]) -> Any:

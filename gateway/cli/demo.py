@@ -18,7 +18,8 @@ from rich.live import Live
 from rich.table import Table
 
 from gateway import telemetry
-from gateway.app import Daemon, load_site
+from gateway.app.daemon import Daemon
+from gateway.app.load import load_site
 from gateway.checkout import BacnetClient, BacnetError, ModbusClient, ModbusError
 from gateway.cli import show
 from gateway.simulator import BenderSimulator, EvceSimulator, Received

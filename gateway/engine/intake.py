@@ -35,6 +35,7 @@ class Intake:
         self._table, self._inventory, self._clock = table, inventory, clock
         self._on_read_back = on_read_back
         self._inner: dict[tuple[int, str], list[KindSpec]] = {}
+        self._unresolved: dict[tuple[Resource, str], Any] = {}
 
     def learn(self, kinds: list[KindSpec]) -> None:
         """Notes which kinds live inside which, before the first document."""
@@ -45,14 +46,27 @@ class Intake:
 
     def take(self, read: str, documents: list[tuple[Resource, Any]]) -> None:
         """One answer (of one resource or many) into the table at once; read-backs are told afterwards."""
+        again = self._step([(resource, read, document) for resource, document in documents])
+        if again:
+            self._step(again)
+
+    def _step(self, documents: list[tuple[Resource, str, Any]]) -> list[tuple[Resource, str, Any]]:
+        """One step; returns earlier documents that waited for a scale or default which may be known now."""
         now = self._clock.monotonic()
         batch: Batch = []
         read_backs: list[ReadBack] = []
-        for resource, document in documents:
+        for resource, read, document in documents:
+            self._unresolved.pop((resource, read), None)
             self._resource(resource, read, document, now, batch, read_backs)
         self._table.update(batch)
         for read_back in read_backs:
             self._on_read_back(read_back)
+        if not self._unresolved:
+            return []
+        touched = {(resource, read) for resource, read, _ in documents}
+        owners = {resource for resource, _ in touched}
+        waiting = [key for key in self._unresolved if key[0] in owners and key not in touched]
+        return [(*key, self._unresolved.pop(key)) for key in waiting]
 
     def missing(self, read: str, resources: list[Resource]) -> None:
         """A bulk answer did not hold these resources."""
@@ -77,7 +91,7 @@ class Intake:
             elif raw is None:
                 batch.append((index, _nothing(spec, now)))
             else:
-                batch.append((index, (convert or self._dynamic(resource, spec))(raw, now)))
+                batch.append((index, (convert or self._dynamic(resource, spec, document))(raw, now)))
         for kind in self._inner.get((id(resource.kind), read), ()):
             self._children(resource, kind, read, document, now, batch, read_backs)
 
@@ -120,12 +134,13 @@ class Intake:
         if none:
             default = self.resolve(resource, command.default)
             if default is None:
+                self._unresolved[resource, spec.read or ""] = document
                 return Sample(None, BAD, "no limit in force, and its default is not known yet", now), None
             value: Value = bool(default) if spec.kind == "bool" else int(default) if spec.kind == "enum" else default
             return Sample(value, GOOD, "", now), ReadBack(resource, spec, None, none, verified)
         if raw is None:
             return _nothing(spec, now), None
-        sample = (spec.convert or self._dynamic(resource, spec))(raw, now)
+        sample = (spec.convert or self._dynamic(resource, spec, document))(raw, now)
         if sample.quality is not GOOD:
             return sample, None
         return sample, ReadBack(resource, spec, raw, none, verified)
@@ -140,10 +155,11 @@ class Intake:
         value = self._table.good_value(index) if index is not None else None
         return float(value) * factor.by if isinstance(value, (int, float)) else None
 
-    def _dynamic(self, resource: Resource, spec: PointSpec) -> Callable[[Any, float], Sample]:
+    def _dynamic(self, resource: Resource, spec: PointSpec, document: Any) -> Callable[[Any, float], Sample]:
         """A converter whose scale or offset another point gives."""
         scale, offset = self.resolve(resource, spec.scale), self.resolve(resource, spec.offset)
         if scale is None or offset is None:
+            self._unresolved[resource, spec.read or ""] = document
             name = spec.scale.point if scale is None else spec.offset.point
             return lambda _raw, now: Sample(None, BAD, f"its scale needs {name}, which has no value", now)
         return number_converter(scale, offset, spec.limits)
