@@ -1,0 +1,40 @@
+"""The default map of one kind as a Markdown table: what README shows and a test compares."""
+
+from __future__ import annotations
+
+from gateway.addressing import expand
+from gateway.core.point import KindSpec, PointSpec
+
+HEAD = "| Modbus offset, type | point | unit | access | BACnet object, offset | meaning |\n|---|---|---|---|---|---|"
+
+
+def kind_table(kind: KindSpec) -> str:
+    """A title line and one row per point; offsets count from the block's first register or instance."""
+    modbus, bacnet = kind.modbus, kind.bacnet
+    parts = [f"**{kind.name}**:"]
+    if modbus is not None:
+        many = f", {modbus.capacity} blocks" if modbus.capacity > 1 else ""
+        parts.append(f"registers {modbus.first} + {modbus.stride} x block{many}")
+    if bacnet is not None:
+        parts.append(f"BACnet instances {bacnet.first} + {bacnet.stride} x block")
+    rows = [_row(point) for point in expand(kind, "big", "big")]
+    return "\n".join([f"{parts[0]} {'; '.join(parts[1:])}", "", HEAD, *rows])
+
+
+def _row(point: PointSpec) -> str:
+    registers = []
+    for register in point.registers:
+        size = f"({register.type.string_bytes})" if register.type.name == "string" else ""
+        scale = f" x {register.scale:g}" if register.scale != 1 else ""
+        registers.append(f"{register.at} {register.type.name}{size}{scale}")
+    objects = [f"{obj.object} {obj.at}" for obj in point.objects]
+    codes = ", ".join(f"{code} {text}" for code, text in enumerate(point.texts, 1) if text != "-")
+    cells = (
+        ", ".join(registers),
+        f"`{point.name}`",
+        point.unit,
+        "rw" if point.command is not None or point.writable else "r",
+        ", ".join(objects),
+        f"{point.description}: {codes}" if codes else point.description,
+    )
+    return f"| {' | '.join(cells)} |"
