@@ -3,23 +3,47 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from gateway import __version__
+from gateway.addressing import AddressBook, PlacedPoint
+from gateway.app.load import Site
 from gateway.core.errors import CommandRejected, Reject
 from gateway.core.priority import Origin
 from gateway.core.value import Quality, ValueKind
-from gateway.engine.ports import Ask
+from gateway.engine.commands import CommandDesk
+from gateway.engine.inventory import Inventory
+from gateway.engine.poller import Poller
+from gateway.engine.ports import Ask, Clock
+from gateway.engine.table import PointTable
+from gateway.engine.vitals import Vitals
 from gateway.export import point_row
+from gateway.servers.bacnet import BacnetServer
+from gateway.servers.modbus import ModbusServer
 
-if TYPE_CHECKING:
-    from gateway.app.daemon import Daemon
+
+class Running(Protocol):
+    """What is asked of the running daemon."""
+
+    site: Site
+    clock: Clock
+    table: PointTable
+    placed: dict[int, PlacedPoint]
+    pollers: dict[str, Poller]
+    modbus: ModbusServer | None
+    bacnet: BacnetServer | None
+    book: AddressBook
+    desk: CommandDesk
+    inventory: Inventory
+    vitals: Vitals
+
+    def map_hash(self) -> int: ...
 
 
 class Control:
-    """Implements `web.ControlPort` on a Daemon."""
+    """Implements `web.ControlPort`."""
 
-    def __init__(self, daemon: Daemon) -> None:
+    def __init__(self, daemon: Running) -> None:
         self._daemon = daemon
 
     def status(self) -> dict[str, Any]:

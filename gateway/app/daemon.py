@@ -23,7 +23,7 @@ from gateway.engine.derive import Derivations
 from gateway.engine.intake import Intake
 from gateway.engine.inventory import Inventory, Resource
 from gateway.engine.poller import Poller
-from gateway.engine.ports import Source
+from gateway.engine.ports import Clock, Source
 from gateway.engine.setpoint import Limits, Policy
 from gateway.engine.table import PointTable
 from gateway.engine.vitals import Vitals
@@ -44,7 +44,7 @@ class Daemon:
 
     def __init__(self, site: Site) -> None:
         self.site = site
-        self.clock = SystemClock()
+        self.clock: Clock = SystemClock()
         self.store = Store(site.state_dir)
         self.table = PointTable(self.clock)
         self.placed: dict[int, PlacedPoint] = {}
@@ -55,7 +55,6 @@ class Daemon:
         self._stop = asyncio.Event()
         self._hash: int | None = None
         self._save_due = False
-        self._waiting: list[tuple[int, PlacedPoint]] = []
 
     def stop(self) -> None:
         """Asks `run` to end; it logs out first."""
@@ -226,7 +225,7 @@ class Daemon:
             version=__version__,
             spawn=self._group.create_task,
         )
-        self.modbus.place(self._waiting)
+        self.modbus.place(list(self.placed.items()))
         await self.modbus.start()
         stack.push_async_callback(self.modbus.stop)
 
@@ -246,7 +245,7 @@ class Daemon:
             object_name=config.object_name,
             site=self.site.config.site,
         )
-        self.bacnet.place(self._waiting)
+        self.bacnet.place(list(self.placed.items()))
         await self.bacnet.start()
         stack.push_async_callback(self.bacnet.stop)
 
@@ -277,12 +276,10 @@ class Daemon:
         """New (or renamed) points: to the desk, both servers, and the map hash."""
         self.desk.learn(resource)
         self.placed.update(points)
-        self._waiting += points
         self._hash = None
-        if self.modbus is not None and self.ready.is_set():
-            self.modbus.place(points)
-        if self.bacnet is not None and self.ready.is_set():
-            self.bacnet.place(points)
+        for server in (self.modbus, self.bacnet):
+            if server is not None:
+                server.place(points)
 
     def map_hash(self) -> int:
         """64 bits that change when any address changes."""

@@ -1,11 +1,12 @@
 """The one YAML reader: YAML 1.2 core scalars, no duplicate keys, no sexagesimal numbers or dates, marks kept.
 
-Plain PyYAML turns `12:30` into 750, `no` into False and keeps the last of two equal keys; a gateway that sets
-power limits cannot afford any of them.
+Plain PyYAML turns `12:30` into 750, `no` into False, `010` into 8 and keeps the last of two equal keys; a gateway
+that sets power limits cannot afford any of them. A number with leading zeros stays text: nobody knows its base.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -19,7 +20,9 @@ from gateway.core.errors import Fault
 KeyPath = tuple[str | int, ...]
 QUOTE_HINT = 'quote it: in YAML `{id}` and `[0]` begin a mapping or a list unless they stand in "..."'
 LARGEST_FILE = 4 * 1024 * 1024
+LONGEST_NUMBER = 40
 DEEPEST = 60
+MOST_NODES = 500_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,19 +72,29 @@ _CoreLoader.yaml_implicit_resolvers = {}
 _RESOLVERS: tuple[tuple[str, str, str], ...] = (
     ("tag:yaml.org,2002:bool", r"^(?:true|True|TRUE|false|False|FALSE)$", "tTfF"),
     ("tag:yaml.org,2002:null", r"^(?:~|null|Null|NULL|)$", "~nN\0"),
-    ("tag:yaml.org,2002:int", r"^(?:[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+)$", "-+0123456789"),
-    ("tag:yaml.org,2002:float", r"^[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$", "-+.0123456789"),
+    ("tag:yaml.org,2002:int", r"^(?:[-+]?(?:0|[1-9][0-9]*)|0x[0-9a-fA-F]+)$", "-+0123456789"),
+    (
+        "tag:yaml.org,2002:float",
+        r"^[-+]?(?:\.[0-9]+|(?:0|[1-9][0-9]*)(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$",
+        "-+.0123456789",
+    ),
 )
 for _tag, _pattern, _first in _RESOLVERS:
     _CoreLoader.add_implicit_resolver(_tag, re.compile(_pattern), ["" if c == "\0" else c for c in _first])
 
 
-def read_yaml(path: Path, shown: str | None = None) -> Document:
-    """Reads a file; what is wrong with it is in `faults`, all duplicate keys at once. `shown` names it in faults."""
-    document = Document(file=shown or str(path))
+def shown_path(path: Path) -> str:
+    """A file as faults name it: relative to the working directory when it is inside."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+def read_yaml(path: Path, largest: int = LARGEST_FILE) -> Document:
+    """Reads a file; what is wrong with it is in `faults`, all duplicate keys at once."""
+    document = Document(file=shown_path(path))
     try:
-        if path.stat().st_size > LARGEST_FILE:
-            document.faults.append(Fault(document.file, 0, 0, "", "larger than 4 MB"))
+        if path.stat().st_size > largest:
+            document.faults.append(Fault(document.file, 0, 0, "", f"larger than {largest // 1024 // 1024} MB"))
             return document
         text = path.read_text(encoding="utf-8")
     except OSError as error:
@@ -97,6 +110,10 @@ def parse_yaml(text: str, document: Document) -> Document:
     """Parses text into `document`; see read_yaml."""
     loader = _CoreLoader(text)
     try:
+        deep = _too_deep(text)
+        if deep is not None:
+            document.faults.append(Fault(document.file, *deep, "", f"nested deeper than {DEEPEST} levels"))
+            return document
         node = loader.get_single_node()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -105,14 +122,31 @@ def parse_yaml(text: str, document: Document) -> Document:
         hint = f" ({QUOTE_HINT})" if _looks_unquoted(text, line) else ""
         document.faults.append(Fault(document.file, line, col, "", f"is not YAML: {problem}{hint}"))
         return document
-    except yaml.YAMLError as error:
-        document.faults.append(Fault(document.file, 1, 1, "", f"is not YAML: {error}"))
+    except yaml.reader.ReaderError as error:
+        code = error.character if isinstance(error.character, int) else ord(error.character)
+        before = text.partition(chr(code))[0]
+        line, col = before.count("\n") + 1, len(before) - before.rfind("\n")
+        problem = f"the character #x{code:02x} is not allowed"
+        document.faults.append(Fault(document.file, line, col, "", f"is not YAML: {problem}"))
         return document
     finally:
         loader.dispose()
     if node is not None:
         document.data = _Builder(document).build(node, (), 0)
     return document
+
+
+def _too_deep(text: str) -> tuple[int, int] | None:
+    """Line and column where the nesting gets too deep: composing recurses in C, and the stack would end first."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_CoreLoader):
+        if isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
+            depth += 1
+            if depth > DEEPEST:
+                return event.start_mark.line + 1, event.start_mark.column + 1
+        elif isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
+            depth -= 1
+    return None
 
 
 def _looks_unquoted(text: str, line: int) -> bool:
@@ -126,10 +160,16 @@ class _Builder:
     def __init__(self, document: Document) -> None:
         self._document = document
         self._open: set[int] = set()
+        self._nodes = 0
 
     def build(self, node: yaml.Node, path: KeyPath, depth: int) -> Any:
         mark = Mark(self._document.file, node.start_mark.line + 1, node.start_mark.column + 1)
         self._document.marks[path] = mark
+        self._nodes += 1
+        if self._nodes > MOST_NODES:
+            if self._nodes == MOST_NODES + 1:
+                self._fault(mark, path, "aliases make this file too large")
+            return None
         if id(node) in self._open or depth > DEEPEST:
             self._fault(mark, path, "refers to itself or is nested too deep")
             return None
@@ -160,20 +200,33 @@ class _Builder:
 
     def _scalar(self, node: yaml.Node, mark: Mark, path: KeyPath) -> Any:
         text = str(node.value)
-        match node.tag.rpartition(":")[2]:
+        kind = node.tag.rpartition(":")[2]
+        if kind in ("str", "!"):
+            return text
+        if not any(tag == node.tag and re.match(pattern, text) for tag, pattern, _ in _RESOLVERS):
+            self._fault(mark, path, f"the tag {node.tag} is not allowed here")
+            return None
+        match kind:
             case "bool":
                 return text.lower() == "true"
             case "null":
                 return None
-            case "int":
-                return int(text, 0) if text[:2] in ("0x", "0o") else int(text)
-            case "float":
-                return float(text)
-            case "str" | "!":
-                return text
             case _:
-                self._fault(mark, path, f"the tag {node.tag} is not allowed here")
-                return None
+                return self._number(text, mark, path)
+
+    def _number(self, text: str, mark: Mark, path: KeyPath) -> int | float | None:
+        if len(text) > LONGEST_NUMBER:
+            self._fault(mark, path, f"is no number a gateway can use ({len(text)} characters)")
+            return None
+        if text.startswith("0x"):
+            return int(text, 16)
+        if text.lstrip("+-").isdigit():
+            return int(text)
+        number = float(text)
+        if not math.isfinite(number):
+            self._fault(mark, path, f"is too large for a number: {text}")
+            return None
+        return number
 
     def _fault(self, mark: Mark, path: KeyPath, text: str) -> None:
         self._document.faults.append(Fault(mark.file, mark.line, mark.col, dotted(path), text))
