@@ -6,11 +6,16 @@ import ipaddress
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
-from gateway.config.check import Strict
+from gateway.config.check import Strict, in_words
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,39}$")]
+NAME = in_words(
+    r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,39}$",
+    "must begin with a letter or digit and hold only letters, digits, _ . - (at most 40)",
+)
+FINGERPRINT = in_words(r"^sha256:[0-9a-fA-F]{64}$", "must be sha256: and 64 hexadecimal digits")
+Name = Annotated[str, Field(pattern=NAME)]
 
 
 def _as_list(value: Any) -> Any:
@@ -25,19 +30,20 @@ def _network(value: Any) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
 
 
 def _listen(value: str) -> str:
-    host, _, port = value.rpartition(":")
+    match = re.fullmatch(r"([0-9.]+|\[[0-9a-fA-F:.]+\]):([0-9]{1,5})", value)
     try:
-        ipaddress.ip_address(host.strip("[]"))
-        number = int(port)
+        if match is None:
+            raise ValueError
+        ipaddress.ip_address(match[1].strip("[]"))
     except ValueError:
-        raise ValueError("must be ADDRESS:PORT, e.g. 10.0.0.5:502") from None
-    if not 0 <= number <= 65535:
+        raise ValueError("must be ADDRESS:PORT, e.g. 10.0.0.5:502 or [::1]:502") from None
+    if int(match[2]) > 65535:
         raise ValueError("the port must be 0..65535")
     return value
 
 
 def _bacnet_address(value: str) -> str:
-    match = re.fullmatch(r"([0-9.]+)(?:/(\d+))?(?::(\d+))?", value)
+    match = re.fullmatch(r"([0-9.]+)(?:/([0-9]{1,2}))?(?::([0-9]{1,5}))?", value)
     try:
         if match is None:
             raise ValueError
@@ -50,13 +56,24 @@ def _bacnet_address(value: str) -> str:
 
 
 def _url(value: str) -> str:
-    if not re.fullmatch(r"https?://(?:\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+)(?::\d{1,5})?/?", value):
-        raise ValueError("must be http(s)://HOST or http(s)://HOST:PORT, nothing after it")
+    match = re.fullmatch(r"https?://(?:\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+)(?::([0-9]{1,5}))?/?", value)
+    if match is None or not 1 <= int(match[1] or 1) <= 65535:
+        raise ValueError("must be http(s)://HOST or http(s)://HOST:PORT, nothing before or after it")
     return value.rstrip("/")
 
 
-Network = Annotated[Any, BeforeValidator(_network)]
-Networks = Annotated[list[Network], BeforeValidator(_as_list)]
+def _exclude(value: str) -> str:
+    if "/" not in value:
+        raise ValueError('must be KIND/PATTERN, e.g. "station/Spare*"')
+    return value
+
+
+Network = Annotated[Any, BeforeValidator(_network), WithJsonSchema({"type": "string"})]
+Networks = Annotated[
+    list[Network],
+    BeforeValidator(_as_list),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+]
 Listen = Annotated[str, AfterValidator(_listen)]
 
 
@@ -72,9 +89,15 @@ class Secret(Strict):
     def _no_literal(cls, value: Any) -> Any:
         if not isinstance(value, dict):
             raise ValueError("a password is not written here; say {credential: NAME}, {file: PATH} or {env: NAME}")
-        if len(value) != 1:
+        if sum(value.get(key) is not None for key in ("credential", "file", "env")) > 1 or not value:
             raise ValueError("say exactly one of credential, file, env")
         return value
+
+    @model_validator(mode="after")
+    def _one(self) -> Secret:
+        if (self.credential, self.file, self.env).count(None) != 2:
+            raise ValueError("say exactly one of credential, file, env")
+        return self
 
 
 class Tls(Strict):
@@ -82,7 +105,7 @@ class Tls(Strict):
 
     ca_file: str | None = Field(None, description="PEM file of the certificate or its authority")
     fingerprint: str | None = Field(
-        None, pattern=r"^sha256:[0-9a-fA-F]{64}$", description="sha256:<64 hex digits> of the certificate"
+        None, pattern=FINGERPRINT, description="sha256:<64 hex digits> of the certificate"
     )
     insecure: bool = Field(False, description="accept any certificate; warns everywhere")
 
@@ -106,7 +129,9 @@ class SourceConfig(Strict):
     expect: dict[str, list[str]] = Field(
         default_factory=dict, description="names by kind: their order gives their blocks before the site exists"
     )
-    exclude: list[str] = Field(default_factory=list, description='patterns such as "station/Spare*"')
+    exclude: list[Annotated[str, AfterValidator(_exclude)]] = Field(
+        default_factory=list, description='patterns such as "station/Spare*"'
+    )
     parallel: int = Field(4, ge=1, le=16, description="requests under way at once")
 
     @model_validator(mode="after")
@@ -122,7 +147,7 @@ class ModbusClients(Strict):
     """A group of Modbus clients."""
 
     name: Name
-    allow: Networks = Field(description="addresses or networks, e.g. 10.0.0.0/24")
+    allow: Networks = Field(min_length=1, description="addresses or networks, e.g. 10.0.0.0/24")
     slot: int = Field(10, ge=1, le=16, description="priority slot its writes stand for (1 highest, not 6)")
     write: bool = Field(False, description="false: reads only")
     gaps: Literal["fill", "strict"] = Field("fill", description="strict: gaps answer exception 02")
@@ -169,10 +194,14 @@ class BacnetConfig(Strict):
 
     @model_validator(mode="after")
     def _template(self) -> BacnetConfig:
-        try:
-            self.object_name.format(source="", kind="", name="", point="")
-        except (KeyError, IndexError, ValueError):
-            raise ValueError("object_name may use {source} {kind} {name} {point} only") from None
+        fields = re.findall(r"\{([^{}]*)\}", self.object_name)
+        rest = re.sub(r"\{[^{}]*\}", "", self.object_name)
+        if not set(fields) <= {"source", "kind", "name", "point"} or set("{}") & set(rest):
+            raise ValueError("object_name may use {source} {kind} {name} {point} only")
+        if "point" not in fields:
+            raise ValueError("object_name needs {point}: every object has a name of its own")
+        if any(network.version != 4 for network in self.write):
+            raise ValueError("write: BACnet/IP is IPv4 only")
         return self
 
 

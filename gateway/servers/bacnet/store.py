@@ -81,12 +81,15 @@ class ObjectStore:
         return self._by_name.get(name)
 
     def place(self, points: Sequence[tuple[int, PlacedPoint]]) -> None:
-        """Adds the objects of points that are not there yet, as one new Database_Revision.
+        """Adds the objects of points that are not there yet and renames those whose point has another name now.
+
+        Either is one new Database_Revision (clause 12.11.24).
 
         Raises:
             ValueError: an instance is out of range, or taken by another point.
         """
         added: list[int] = []
+        renamed = False
         for index, placed in points:
             for target in placed.objects:
                 key = object_key(target.object, target.instance)
@@ -96,14 +99,22 @@ class ObjectStore:
                     added.append(key)
                 elif not isinstance(there, PointRecord) or there.index != index:
                     raise ValueError(f"bacnet: {target.object} {target.instance} of {placed.name} is {there.name}")
+                elif there.source != placed.name:
+                    del self._by_name[there.name]
+                    there.source, there.name = placed.name, self._free_name(placed, target)
+                    self._by_name[there.name] = there
+                    renamed = True
         if added:
             self.device.list_objects(added)
-            self.device.revision += 1
+        self.device.revision += bool(added or renamed)
+
+    def _free_name(self, placed: PlacedPoint, target: PlacedObject) -> str:
+        """An Object_Name nobody has yet: the instance is added where the template gives one twice."""
+        name = render(self._template, placed.name)
+        return fit(name, f"#{target.object}-{target.instance}") if name in self._by_name else name
 
     def _place(self, key: int, index: int, placed: PlacedPoint, target: PlacedObject) -> None:
-        name = render(self._template, placed.name)
-        if name in self._by_name:
-            name = fit(name, f"#{target.object}-{target.instance}")
+        name = self._free_name(placed, target)
         make = RECORDS[target.object]
         record = make(key, name, placed.name, index, placed.spec, target.spec, self._commands)
         self._add(record)
