@@ -1,17 +1,18 @@
 """The state directory: addresses.yaml, session tokens, and the lock that keeps a second instance out.
 
 Rules of this file: a file is replaced whole (written beside, synced, renamed) and its last generation is kept;
-what cannot be read is set aside and never taken for empty.
+what cannot be read is set aside and never taken for empty; only the holder of the lock changes anything.
 """
 
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import IO
+
+from pydantic import Field
 
 from gateway.addressing import Entry
 from gateway.config.check import Strict, validate
@@ -19,10 +20,13 @@ from gateway.config.strict_yaml import read_yaml
 from gateway.core.errors import ConfigError, Fault
 
 ADDRESSES = "addresses.yaml"
+VERSION = 1
+LARGEST_FILE = 64 * 1024 * 1024
 _HEAD = """\
 # Addresses of the EVCE gateway: which block belongs to which name. Append-only; part of every backup.
 # A block is never moved and never given to another name. Edit only with `evce-gateway addresses ...`.
-version: 1
+version: {version}
+count: {count}
 blocks:
 """
 
@@ -32,11 +36,12 @@ class _Row(Strict):
     kind: str
     name: str
     id: str | None = None
-    block: int
+    block: int = Field(ge=0)
 
 
 class _AddressFile(Strict):
     version: int
+    count: int | None = None
     blocks: list[_Row] | None = None
 
 
@@ -55,12 +60,18 @@ class Store:
         """
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._lock = (self.folder / "lock").open("w", encoding="ascii")
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise _fault(self.folder, "state_dir", "another gateway is already running on it") from None
+            lock = (self.folder / "lock").open("w", encoding="ascii")
         except OSError as error:
             raise _fault(self.folder, "state_dir", f"cannot be used: {error.strerror}") from error
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            raise _fault(self.folder, "state_dir", "another gateway is already running on it") from None
+        except OSError as error:
+            lock.close()
+            raise _fault(self.folder, "state_dir", f"cannot be locked: {error.strerror}") from error
+        self._lock = lock
 
     def close(self) -> None:
         """Gives the lock back."""
@@ -71,35 +82,47 @@ class Store:
     # -- addresses -----------------------------------------------------------------------------------------------
 
     def load_addresses(self) -> list[Entry]:
-        """The blocks given so far; an unreadable file falls back to its last generation.
+        """The blocks given so far; an unreadable or missing file falls back to its last generation.
+
+        The holder of the lock keeps what could not be read as `.broken` and restores the file at once.
 
         Raises:
-            ConfigError: neither can be read: starting anew would move addresses.
+            ConfigError: no generation can be read: starting anew would move addresses.
         """
-        path = self.folder / ADDRESSES
-        if not path.exists():
+        path, backup = self.folder / ADDRESSES, self.folder / (ADDRESSES + ".1")
+        try:
+            here, older = path.exists(), backup.exists()
+        except OSError as error:
+            raise _fault(self.folder, "state_dir", f"cannot be read: {error.strerror}") from error
+        if not here and not older:
             return []
         entries, faults = _read(path)
         if not faults:
             return entries
-        backup = path.with_suffix(".yaml.1")
-        if backup.exists():
-            older, backup_faults = _read(backup)
+        if older:
+            entries, backup_faults = _read(backup)
             if not backup_faults:
-                os.replace(path, path.with_suffix(".yaml.broken"))  # noqa: PTH105  # atomic on purpose
-                return older
+                self._restore(path, backup, keep=here)
+                return entries
         raise ConfigError([*faults, Fault(str(path), 0, 0, "", "restore it from a backup; addresses must not move")])
+
+    def _restore(self, path: Path, backup: Path, *, keep: bool) -> None:
+        if self._lock is None:
+            return
+        try:
+            if keep:
+                _link(path, path.with_name(path.name + ".broken"))
+            _replace(path, backup.read_text(encoding="utf-8"), 0o600)
+        except OSError as error:
+            raise _fault(self.folder, ADDRESSES, f"cannot be restored: {error.strerror}") from error
 
     def save_addresses(self, entries: Iterable[Entry]) -> None:
         """Writes all blocks; raises OSError when the disk does not take it (the old file is then intact)."""
         rows = [f"  - {{{_row(entry)}}}\n" for entry in entries]
         path = self.folder / ADDRESSES
         if path.exists():
-            backup = path.with_suffix(".yaml.1.new")
-            backup.unlink(missing_ok=True)
-            os.link(path, backup)
-            os.replace(backup, path.with_suffix(".yaml.1"))  # noqa: PTH105
-        _replace(path, _HEAD + "".join(rows), 0o600)
+            _link(path, path.with_name(path.name + ".1"))
+        _replace(path, _HEAD.format(version=VERSION, count=len(rows)) + "".join(rows), 0o600)
 
     # -- session tokens ------------------------------------------------------------------------------------------
 
@@ -132,18 +155,56 @@ def _row(entry: Entry) -> str:
 
 
 def _text(value: str | None) -> str:
-    """A JSON string is a YAML double-quoted string."""
-    return "null" if value is None else json.dumps(value)
+    """A YAML double-quoted string on one line; half a surrogate pair cannot stand in a file and becomes U+FFFD."""
+    return "null" if value is None else f'"{"".join(_escape(char) for char in value)}"'
+
+
+def _escape(char: str) -> str:
+    code = ord(char)
+    if char in '"\\':
+        return "\\" + char
+    if 0xD800 <= code <= 0xDFFF:
+        return "\ufffd"
+    if char.isprintable():
+        return char
+    return f"\\U{code:08x}"
 
 
 def _read(path: Path) -> tuple[list[Entry], list[Fault]]:
-    document = read_yaml(path)
+    document = read_yaml(path, LARGEST_FILE)
+    version = document.data.get("version") if isinstance(document.data, dict) else None
+    if isinstance(version, int) and version > VERSION:
+        text = f"was written by a newer gateway (version {version}); run that one, or restore a backup"
+        raise ConfigError([document.fault(("version",), text)])
     if document.faults:
         return [], document.faults
     model, faults = validate(_AddressFile, document)
     if model is None:
         return [], faults
-    return [Entry(row.source, row.kind, row.name, row.id, row.block) for row in model.blocks or []], []
+    rows = model.blocks or []
+    if model.count is not None and model.count != len(rows):
+        faults.append(document.fault(("count",), f"{model.count} blocks were written, and {len(rows)} are there"))
+    names: set[tuple[str, str, str]] = set()
+    blocks: set[tuple[str, str, int]] = set()
+    for i, row in enumerate(rows):
+        name, block = (row.source, row.kind, row.name), (row.source, row.kind, row.block)
+        if name in names or block in blocks:
+            what = "name" if name in names else "block"
+            faults.append(document.fault(("blocks", i, what), f"this {what} stands twice"))
+        names.add(name)
+        blocks.add(block)
+    return [Entry(row.source, row.kind, row.name, row.id, row.block) for row in rows], faults
+
+
+def _link(path: Path, kept: Path) -> None:
+    """Keeps a file under another name, replacing what has that name; `path` itself stays."""
+    new = kept.with_name(kept.name + ".new")
+    new.unlink(missing_ok=True)
+    try:
+        os.link(path, new)
+    except OSError:  # a file system without hard links
+        new.write_bytes(path.read_bytes())
+    os.replace(new, kept)  # noqa: PTH105  # atomic on purpose
 
 
 def _replace(path: Path, text: str, mode: int) -> None:

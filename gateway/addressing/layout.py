@@ -49,83 +49,84 @@ def claims(points: Iterable[PointSpec]) -> Iterator[Claims]:
             yield Claims(obj.object, obj.at, 1, None, point.name)
 
 
-def overlaps(points: Sequence[PointSpec], modbus: Region | None, bacnet: Region | None) -> list[tuple[str, str]]:
-    """(point, what is wrong) for every clash of offsets inside one block, and every offset outside it."""
-    faults: list[tuple[str, str]] = []
+def overlaps(points: Sequence[PointSpec], modbus: Region | None, bacnet: Region | None) -> list[tuple[str, str, str]]:
+    """(point, protocol, what is wrong) for every clash of offsets inside one block, and every offset outside it."""
+    faults: list[tuple[str, str, str]] = []
     taken: dict[tuple[str, int], list[Claims]] = {}
     for claim in claims(points):
-        region = modbus if claim.what == "modbus" else bacnet
+        protocol, region = ("modbus", modbus) if claim.what == "modbus" else ("bacnet", bacnet)
         noun = "register" if claim.what == "modbus" else f"{claim.what} instance"
         if region is None:
-            faults.append(
-                (claim.point, f"has a {noun}, and the resource has no {'modbus' if modbus is None else 'bacnet'} block")
-            )
+            faults.append((claim.point, protocol, f"has a {noun}, and the resource has no `{protocol}` block"))
             continue
-        if claim.at + claim.size > region.stride:
-            faults.append((claim.point, f"{noun} offset {claim.at} does not fit the stride {region.stride}"))
-        for at in range(claim.at, claim.at + claim.size):
+        last = claim.at + claim.size - 1
+        if last >= region.stride:
+            text = f"ends at {noun} offset {last}, and the stride {region.stride} ends at {region.stride - 1}"
+            faults.append((claim.point, protocol, text))
+        for at in range(claim.at, last + 1):
             cell = taken.setdefault((claim.what, at), [])
             other = next((old for old in cell if old.bit is None or claim.bit is None or old.bit == claim.bit), None)
             if other is not None:
-                faults.append((claim.point, f"{noun} offset {at} is already taken by {other.point}"))
+                bit = f" bit {claim.bit}" if claim.bit is not None and other.bit is not None else ""
+                faults.append((claim.point, protocol, f"needs {noun} offset {at}{bit}, taken by {other.point}"))
                 break
             cell.append(claim)
     return faults
 
 
-def region_faults(kinds: Sequence[tuple[str, str, KindSpec]]) -> list[tuple[str, str]]:
-    """(label, what is wrong) where regions overlap each other or the gateway's own.
+def region_faults(kinds: Sequence[tuple[str, str, KindSpec]]) -> list[tuple[str, str, str]]:
+    """(label, protocol, what is wrong) where regions overlap each other or the gateway's own.
 
-    `kinds` are (label, block pool, kind); kinds of one name and pool share their blocks, so the first stands for all.
+    `kinds` are (label, block pool, kind); kinds of one name, pool and region share their blocks and do not clash.
     """
-    faults: list[tuple[str, str]] = []
-    header = Region(0, HEADER_COUNT, 1)
-    registers = [("the header", header), ("the built-in resource source", SOURCE_REGION)]
-    instances: dict[str, list[tuple[str, Region]]] = {}
+    faults: list[tuple[str, str, str]] = []
+    taken: dict[str, list[tuple[str, Region]]] = {
+        "modbus": [("the header", Region(0, HEADER_COUNT, 1)), ("the built-in resource source", SOURCE_REGION)]
+    }
     for obj in ("analog-input", "binary-input"):
-        instances[obj] = [("the built-in resource source", SOURCE_INSTANCES)]
-    shared: dict[tuple[str, str], KindSpec] = {}
+        taken[obj] = [("the built-in resource source", SOURCE_INSTANCES)]
+    shared: set[tuple[str, str, str, Region]] = set()
     for label, pool, kind in kinds:
-        first = shared.setdefault((pool, kind.name), kind)
-        if first is not kind and (first.modbus, first.bacnet) == (kind.modbus, kind.bacnet):
-            continue
-        if kind.modbus is not None:
-            faults += _clash(label, kind.modbus, registers, REGISTERS, "registers")
-            registers.append((label, kind.modbus))
-        if kind.bacnet is not None:
-            for obj in sorted({c.what for c in claims(expand(kind, "big", "big")) if c.what != "modbus"}):
-                others = instances.setdefault(obj, [])
-                faults += _clash(label, kind.bacnet, others, INSTANCES, f"{obj} instances")
-                others.append((label, kind.bacnet))
+        objects = sorted({claim.what for claim in claims(expand(kind, "big", "big"))} - {"modbus"})
+        wanted = [("modbus", "modbus", kind.modbus, REGISTERS, "registers")]
+        wanted += [(obj, "bacnet", kind.bacnet, INSTANCES, f"{obj} instances") for obj in objects]
+        for what, protocol, region, end, noun in wanted:
+            if region is None or (pool, kind.name, what, region) in shared:
+                continue
+            shared.add((pool, kind.name, what, region))
+            others = taken.setdefault(what, [])
+            faults += [(label, protocol, text) for text in _clash(region, others, end, noun)]
+            others.append((label, region))
     return faults
 
 
-def _clash(
-    label: str, mine: Region, others: list[tuple[str, Region]], end: int, noun: str
-) -> Iterator[tuple[str, str]]:
+def _clash(mine: Region, others: list[tuple[str, Region]], end: int, noun: str) -> Iterator[str]:
     last = mine.first + mine.stride * mine.capacity
     if last > end:
-        yield label, f"{noun} {mine.first}..{last - 1} end after {end - 1}"
+        yield f"{noun} {mine.first}..{last - 1} go beyond {end - 1}: first + stride x capacity is too large"
     for other, region in others:
         other_last = region.first + region.stride * region.capacity
         if mine.first < other_last and region.first < last:
             theirs = f"{region.first}..{other_last - 1}"
-            yield label, f"{noun} {mine.first}..{last - 1} overlap those of {other} ({theirs})"
+            yield f"{noun} {mine.first}..{last - 1} overlap those of {other} ({theirs})"
 
 
 def place(
     points: Sequence[PointSpec], kind: KindSpec, *, source: str, name: str | None, block: int | None, unit: int
 ) -> list[PlacedPoint]:
-    """The points of one resource at the addresses of its block; without a block they are served nowhere."""
+    """The points of one resource at the addresses of its block.
+
+    Without a block they are served nowhere, and so is a block beyond the region (its capacity was lowered).
+    """
     modbus, bacnet = kind.modbus, kind.bacnet
     placed: list[PlacedPoint] = []
     for point in points:
         registers: tuple[PlacedRegister, ...] = ()
         objects: tuple[PlacedObject, ...] = ()
-        if block is not None and modbus is not None:
+        if block is not None and modbus is not None and block < modbus.capacity:
             base = modbus.first + block * modbus.stride
             registers = tuple(PlacedRegister(unit, base + spec.at, spec) for spec in point.registers)
-        if block is not None and bacnet is not None:
+        if block is not None and bacnet is not None and block < bacnet.capacity:
             first = bacnet.first + block * bacnet.stride
             objects = tuple(PlacedObject(spec.object, first + spec.at, spec) for spec in point.objects)
         placed.append(PlacedPoint(point_name(source, kind.name, name, point.name), point, registers, objects))
@@ -147,7 +148,7 @@ def map_hash(points: Mapping[str, PlacedPoint]) -> int:
     for name in sorted(points):
         point = points[name]
         cells = [
-            f"{r.unit}:{r.register}:{r.spec.type.name}:{r.spec.type.words}:{r.spec.scale:g}:{r.spec.bit}"
+            f"{r.unit}:{r.register}:{r.spec.type.name}:{r.spec.type.words}:{r.spec.scale!r}:{r.spec.bit}"
             f":{r.spec.word_order}:{r.spec.byte_order}"
             for r in point.registers
         ]

@@ -6,9 +6,18 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.addressing import expand, gateway_kind, overlaps, region_faults, source_kind
+from gateway.addressing import gateway_kind, source_kind
 from gateway.addressing.book import Entry
+from gateway.app.checks import (
+    file_findings,
+    layout_faults,
+    override_faults,
+    placing_faults,
+    pool_faults,
+    source_faults,
+)
 from gateway.config import Config, LoadedConfig, load_config
+from gateway.config.strict_yaml import read_yaml, shown_path
 from gateway.core.errors import ConfigError, Fault
 from gateway.core.point import SOURCE_KIND, KindSpec, Product
 from gateway.core.registers import Order
@@ -70,7 +79,7 @@ def load_site(file: Path) -> Site:
     """
     loaded, faults = load_config(file)
     if loaded is None:
-        raise ConfigError(faults)
+        raise ConfigError(faults + _mapping_faults(file))
     config = loaded.config
     orders: tuple[Order, Order] = (
         (config.modbus.word_order, config.modbus.byte_order) if config.modbus else ("big", "big")
@@ -80,76 +89,40 @@ def load_site(file: Path) -> Site:
     warnings: list[Fault] = []
     for i, source in enumerate(config.sources):
         path = loaded.path(source.mapping).resolve()
+        if not path.is_file():
+            faults.append(loaded.document.fault(("sources", i, "mapping"), f"there is no file {shown_path(path)}"))
+            continue
         if path not in mappings:
             mapping, found = load_mapping(path, *orders)
             mappings[path] = mapping
-            if not path.exists():
-                found = [loaded.document.fault(("sources", i, "mapping"), f"there is no file {path}")]
             faults += found
             if mapping is not None:
-                faults += _layout_faults(mapping, orders)
+                faults += layout_faults(mapping, orders)
                 warnings += mapping.warnings
         mapping = mappings[path]
         if mapping is not None:
-            if mapping.product.name != source.kind:
-                text = f"this mapping is for {mapping.product.name}, and the source is of kind {source.kind}"
-                faults.append(loaded.document.fault(("sources", i, "mapping"), text))
             products[source.name] = mapping.product
-            faults += _expect_faults(loaded, i, mapping.product)
-    kept = [mapping for mapping in mappings.values() if mapping is not None]
-    faults += _region_faults(kept)
-    faults += _tls_faults(loaded)
+            faults += source_faults(loaded, i, mapping.product)
+    faults += placing_faults([mapping for mapping in mappings.values() if mapping is not None])
+    faults += pool_faults(loaded, products)
+    faults += override_faults(loaded, products)
+    missing_files, missing_passwords = file_findings(loaded)
+    faults += missing_files
     if faults:
         raise ConfigError(faults)
-    return Site(config, loaded, products, warnings)
+    return Site(config, loaded, products, warnings + missing_passwords)
 
 
-def _expect_faults(loaded: LoadedConfig, i: int, product: Product) -> list[Fault]:
+def _mapping_faults(file: Path) -> list[Fault]:
+    """Faults of the mappings a broken config.yaml names all the same, so that one run shows everything."""
+    data = read_yaml(file).data
+    sources = data.get("sources") if isinstance(data, dict) else None
+    names = [source.get("mapping") for source in sources or () if isinstance(source, dict)]
+    paths = {(file.resolve().parent / name).resolve() for name in names if isinstance(name, str)}
     faults: list[Fault] = []
-    for kind, names in loaded.config.sources[i].expect.items():
-        spec = product.kinds.get(kind)
-        at = ("sources", i, "expect", kind)
-        if spec is None or spec.list is None:
-            listed = ", ".join(name for name, k in product.kinds.items() if k.list is not None) or "none"
-            faults.append(loaded.document.fault(at, f"the mapping lists no {kind}; it lists: {listed}"))
-        elif len(set(names)) != len(names):
-            faults.append(loaded.document.fault(at, "a name stands twice"))
-    return faults
-
-
-def _layout_faults(mapping: LoadedMapping, orders: tuple[Order, Order]) -> list[Fault]:
-    """Overlaps inside the blocks of one mapping."""
-    faults: list[Fault] = []
-    for kind in mapping.product.kinds.values():
-        for point, text in overlaps(expand(kind, *orders), kind.modbus, kind.bacnet):
-            at = ("resources", kind.name, "points", point.partition(".")[0])
-            at = at if at in mapping.document.marks else ("resources", kind.name, "modbus", "status")
-            faults.append(mapping.document.fault(at, text))
-    return faults
-
-
-def _region_faults(mappings: list[LoadedMapping]) -> list[Fault]:
-    """Overlaps between the regions of all kinds of all mappings in use."""
-    labels: dict[str, tuple[LoadedMapping, str]] = {}
-    kinds: list[tuple[str, str, KindSpec]] = []
-    for mapping in mappings:
-        for kind in mapping.product.kinds.values():
-            label = f"{mapping.file.name} {kind.name}"
-            labels[label] = (mapping, kind.name)
-            kinds.append((label, mapping.product.pool, kind))
-    faults: list[Fault] = []
-    for label, text in region_faults(kinds):
-        mapping, name = labels[label]
-        protocol = "bacnet" if "instances" in text else "modbus"
-        faults.append(mapping.document.fault(("resources", name, protocol, "first"), text))
-    return faults
-
-
-def _tls_faults(loaded: LoadedConfig) -> list[Fault]:
-    faults: list[Fault] = []
-    for i, source in enumerate(loaded.config.sources):
-        if source.tls is not None and source.tls.ca_file is not None:
-            path = loaded.path(source.tls.ca_file)
-            if not path.exists():
-                faults.append(loaded.document.fault(("sources", i, "tls", "ca_file"), f"there is no file {path}"))
+    for path in sorted(paths):
+        if path.is_file():
+            mapping, found = load_mapping(path)
+            faults += found
+            faults += layout_faults(mapping, ("big", "big")) if mapping is not None else []
     return faults

@@ -47,4 +47,5 @@ def offline_points(site: Site) -> list[dict[str, Any]]:
                 inventory.restore(source.name, kind, source.expect.get(kind.name, ()))
                 inventory.restore_children(source.name, kind)
     device = bacnet.device.instance if bacnet else None
-    return [point_row(placed[i], table.names[i], device, None, 0.0) for i in range(len(table))]
+    rows = [point_row(placed[i], table.names[i], device, None, 0.0) for i in range(len(table))]
+    return rows if modbus else [{**row, "modbus": None} for row in rows]

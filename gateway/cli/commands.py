@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
@@ -18,7 +19,7 @@ from gateway.app.offline import offline_points
 from gateway.cli import show
 from gateway.config import Config
 from gateway.core.errors import ConfigError
-from gateway.mapping import MappingFile
+from gateway.mapping import mapping_schema
 from gateway.web import ControlError, ask_daemon
 
 DONE, FAULTS, USAGE, NOT_REACHED, REFUSED = range(5)
@@ -145,7 +146,9 @@ def points(match: str = "", *, config: ConfigFile = DEFAULT, json_: Json = False
     site = load_site(config)
     try:
         rows = _ask(site, "GET", "/points")
-    except ControlError:
+    except ControlError as error:
+        if error.reached:
+            raise
         rows = offline_points(site)
     rows = [row for row in rows if match.lower() in row["point"].lower()]
     if json_:
@@ -232,8 +235,7 @@ def status(*, config: ConfigFile = DEFAULT, json_: Json = False) -> int:
 @app.command
 def schema(what: Literal["config", "mapping"]) -> int:
     """Print the JSON Schema of a file, for completion and checks in an editor."""
-    model = Config if what == "config" else MappingFile
-    show.show_json(model.model_json_schema(by_alias=True))
+    show.show_json(Config.model_json_schema(by_alias=True) if what == "config" else mapping_schema())
     return DONE
 
 
@@ -275,5 +277,8 @@ def main(arguments: list[str] | None = None) -> None:
         show.err.print(show.clean(error))
         code = REFUSED if error.reached else NOT_REACHED
     except KeyboardInterrupt:
+        code = DONE
+    except BrokenPipeError:  # `points | head`: the reader has what it wanted
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = DONE
     sys.exit(code if isinstance(code, int) else DONE)

@@ -13,8 +13,8 @@ from rich.table import Table
 
 from gateway.core.errors import Fault
 
-out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 160)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+out = Console(highlight=False, soft_wrap=True, emoji=False, width=None if sys.stdout.isatty() else 160)
+err = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 COLORS = {"good": "green", "stale": "yellow", "bad": "red", "config_error": "magenta"}
 
 
@@ -52,7 +52,7 @@ def modbus_text(row: Mapping[str, Any]) -> str:
     if place is None:
         return ""
     bit = f".{place['bit']}" if "bit" in place else ""
-    return f"{place['unit']}/{place['register']}{bit} {place['type']}"
+    return f"{place['unit']}/{place['register']}{bit} {row['type']}"
 
 
 def bacnet_text(row: Mapping[str, Any]) -> str:

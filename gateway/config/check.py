@@ -61,6 +61,14 @@ def in_words(pattern: str, text: str) -> str:
     return pattern
 
 
+class WrongKeyError(ValueError):
+    """What a model's own check raises to point at one of its keys."""
+
+    def __init__(self, key: str, text: str) -> None:
+        super().__init__(text)
+        self.key = key
+
+
 def validate(model: type[M], document: Document) -> tuple[M | None, list[Fault]]:
     """The document as a model, or None with every fault found."""
     try:
@@ -73,10 +81,13 @@ def validate(model: type[M], document: Document) -> tuple[M | None, list[Fault]]
     for item in items:
         path = _known_path(document, item["loc"], missing=item["type"] == "missing")
         kind = item["type"]
+        raised = item.get("ctx", {}).get("error")
+        if isinstance(raised, WrongKeyError) and (*path, raised.key) in document.marks:
+            path = (*path, raised.key)
         if kind in TYPES:
             inputs[path] = item["input"]
-            wanted.setdefault(path, [])
-            wanted[path] += [TYPES[kind]] if TYPES[kind] not in wanted[path] else []
+            words = wanted.setdefault(path, [])
+            words += [TYPES[kind]] if TYPES[kind] not in words else []
             continue
         text = _text(model, path, item)
         at_key = kind == "extra_forbidden" or item["loc"][-1:] == ("[key]",)
@@ -84,6 +95,8 @@ def validate(model: type[M], document: Document) -> tuple[M | None, list[Fault]]
     for path, words in wanted.items():
         if not any(other[: len(path)] == path for other, _ in faults):
             text = f"must be {' or '.join(words)}{_found(path, inputs[path])}"
+            if words == ["text"] and "password" not in path:
+                text += _quote_hint(path, inputs[path])
             faults[path, text] = document.fault(path, text)
     return None, list(faults.values())
 
@@ -101,7 +114,8 @@ def _text(model: type[BaseModel], path: KeyPath, item: Any) -> str:
         text = TEXTS[kind].format(**context)
     else:
         text = str(item["msg"]).removeprefix("Value error, ").replace("Input should be", "must be")
-    return text + _found(path, item.get("input"))
+    value = item.get("input")
+    return text if kind == "value_error" and isinstance(value, (dict, list)) else text + _found(path, value)
 
 
 def _found(path: KeyPath, value: Any) -> str:
@@ -109,23 +123,26 @@ def _found(path: KeyPath, value: Any) -> str:
     if "password" in path or (isinstance(value, str) and "@" in value and "url" in path):
         return ""
     match value:
-        case str():
-            return f" (found {value!r})"
         case bool():
             return f" (found {'true' if value else 'false'})"
-        case int() | float():
+        case str() | int() | float():
             return f" (found {value!r})"
-        case dict() if len(value) == 1 and next(iter(value.values())) is None:
-            return f" (found a mapping; {QUOTE_HINT})"
         case dict():
             return " (found a mapping)"
         case list():
-            return (
-                f" (found a list; {QUOTE_HINT})" if len(value) == 1 and isinstance(value[0], int) else " (found a list)"
-            )
+            return " (found a list)"
         case None:
             return " (found nothing)"
     return ""
+
+
+def _quote_hint(path: KeyPath, value: Any) -> str:
+    """Text that YAML took for something else: `{id}`, `[0]`, 5, true."""
+    if isinstance(value, (dict, list)):
+        return f"; {QUOTE_HINT}"
+    if value is None:
+        return ""
+    return "; quote it, with its brackets if they belong to it" if path and isinstance(path[-1], int) else "; quote it"
 
 
 def _known_path(document: Document, loc: tuple[str | int, ...], *, missing: bool) -> KeyPath:

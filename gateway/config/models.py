@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
-from gateway.config.check import Strict, in_words
+from gateway.config.check import Strict, WrongKeyError, in_words
 
 NAME = in_words(
     r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,39}$",
@@ -26,7 +26,7 @@ def _network(value: Any) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
     try:
         return ipaddress.ip_network(str(value), strict=False)
     except ValueError:
-        raise ValueError(f"{value} is not an address or a network such as 10.0.0.0/24") from None
+        raise ValueError("must be an address or a network such as 10.0.0.0/24") from None
 
 
 def _listen(value: str) -> str:
@@ -89,8 +89,6 @@ class Secret(Strict):
     def _no_literal(cls, value: Any) -> Any:
         if not isinstance(value, dict):
             raise ValueError("a password is not written here; say {credential: NAME}, {file: PATH} or {env: NAME}")
-        if sum(value.get(key) is not None for key in ("credential", "file", "env")) > 1 or not value:
-            raise ValueError("say exactly one of credential, file, env")
         return value
 
     @model_validator(mode="after")
@@ -104,9 +102,7 @@ class Tls(Strict):
     """How the product's certificate is recognised; exactly one of the three."""
 
     ca_file: str | None = Field(None, description="PEM file of the certificate or its authority")
-    fingerprint: str | None = Field(
-        None, pattern=FINGERPRINT, description="sha256:<64 hex digits> of the certificate"
-    )
+    fingerprint: str | None = Field(None, pattern=FINGERPRINT, description="sha256:<64 hex digits> of the certificate")
     insecure: bool = Field(False, description="accept any certificate; warns everywhere")
 
     @model_validator(mode="after")
@@ -137,9 +133,11 @@ class SourceConfig(Strict):
     @model_validator(mode="after")
     def _whole(self) -> SourceConfig:
         if self.name == "gateway":
-            raise ValueError('the name "gateway" is taken by the gateway\'s own points')
+            raise WrongKeyError("name", 'the name "gateway" is taken by the gateway\'s own points')
         if self.url.startswith("https:") and self.tls is None:
-            raise ValueError("an https url needs tls: {ca_file: ...} or {fingerprint: ...}")
+            raise WrongKeyError("url", "an https url needs tls: {ca_file: ...} or {fingerprint: ...}")
+        if self.url.startswith("http:") and self.tls is not None:
+            raise WrongKeyError("tls", "tls is for an https url, and this one is http: nothing would be checked")
         return self
 
 
@@ -155,7 +153,7 @@ class ModbusClients(Strict):
     @model_validator(mode="after")
     def _slot(self) -> ModbusClients:
         if self.slot == 6:
-            raise ValueError("slot 6 is reserved by BACnet (minimum on/off)")
+            raise WrongKeyError("slot", "slot 6 is reserved by BACnet (minimum on/off)")
         return self
 
 
@@ -197,11 +195,11 @@ class BacnetConfig(Strict):
         fields = re.findall(r"\{([^{}]*)\}", self.object_name)
         rest = re.sub(r"\{[^{}]*\}", "", self.object_name)
         if not set(fields) <= {"source", "kind", "name", "point"} or set("{}") & set(rest):
-            raise ValueError("object_name may use {source} {kind} {name} {point} only")
+            raise WrongKeyError("object_name", "may use {source} {kind} {name} {point} only")
         if "point" not in fields:
-            raise ValueError("object_name needs {point}: every object has a name of its own")
+            raise WrongKeyError("object_name", "needs {point}: every object has a name of its own")
         if any(network.version != 4 for network in self.write):
-            raise ValueError("write: BACnet/IP is IPv4 only")
+            raise WrongKeyError("write", "BACnet/IP is IPv4 only")
         return self
 
 
@@ -226,7 +224,7 @@ class ControlConfig(Strict):
     @model_validator(mode="after")
     def _slot(self) -> ControlConfig:
         if self.local_slot == 6:
-            raise ValueError("slot 6 is reserved by BACnet (minimum on/off)")
+            raise WrongKeyError("local_slot", "slot 6 is reserved by BACnet (minimum on/off)")
         return self
 
 

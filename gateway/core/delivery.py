@@ -2,15 +2,18 @@
 
 Rules of this file: pure; every change of `status` goes through TRANSITIONS; at most one request is in flight;
 only a read-back makes a value "in force"; an ambiguous end is settled by reading before anything is repeated.
+While a value is repeated the status stays 6, and once given up it stays 9, until a read-back agrees.
 Names and timings: DESIGN section 5, rules C06-C09.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from enum import Enum, IntEnum, auto
+from enum import Enum, auto
 
 from gateway.core.value import Value
+from gateway.core.write_status import TRANSITIONS, Authority, Event, WriteStatus
 
 PUT_GAP_S = 2.0
 COALESCE_S = 0.5
@@ -19,49 +22,8 @@ REPEAT_S = (3.0, 10.0)
 GIVE_UP_S = 15.0
 SLOW_REPEAT_S = (60.0, 600.0)
 RETRY_S = (1.0, 60.0)
-
-
-class WriteStatus(IntEnum):
-    """What became of the newest command (DESIGN section 5); codes are served on every protocol."""
-
-    IDLE = 1
-    PENDING = 2
-    SENDING = 3
-    IN_FORCE = 4
-    VERIFYING = 5
-    RETRYING = 6
-    BLOCKED = 7
-    REJECTED = 8
-    OVERRIDDEN = 9
-    DRY_RUN = 10
-
-
-class Authority(IntEnum):
-    """Who governs the limit now."""
-
-    INIT = 1
-    AUTONOMOUS = 2
-    CONTROLLED = 3
-    FAILSAFE = 4
-    INHIBITED = 5
-
-
-class Event(Enum):
-    """What can happen to a delivery."""
-
-    ASKED = auto()
-    WITHDRAWN = auto()
-    READY = auto()
-    LOST = auto()
-    PUT_STARTED = auto()
-    PUT_DONE = auto()
-    PUT_UNKNOWN = auto()
-    PUT_FAILED = auto()
-    PUT_REFUSED = auto()
-    AGREES = auto()
-    DIFFERS = auto()
-    GAVE_UP = auto()
-    TIGHTENED = auto()
+REASSERTS = 3
+REASSERT_WINDOW_S = 600.0
 
 
 class Action(Enum):
@@ -72,33 +34,6 @@ class Action(Enum):
 
 
 S, E = WriteStatus, Event
-WAITING = (S.PENDING, S.SENDING, S.VERIFYING, S.RETRYING, S.BLOCKED, S.REJECTED, S.OVERRIDDEN, S.IN_FORCE)
-
-TRANSITIONS: dict[tuple[WriteStatus, Event], WriteStatus] = {
-    **{(status, E.ASKED): S.PENDING for status in (S.IDLE, *WAITING)},
-    **{(status, E.WITHDRAWN): S.IDLE for status in (S.IDLE, *WAITING)},
-    (S.BLOCKED, E.ASKED): S.BLOCKED,
-    (S.BLOCKED, E.READY): S.PENDING,
-    (S.REJECTED, E.READY): S.PENDING,
-    **{(status, E.LOST): S.BLOCKED for status in WAITING if status is not S.REJECTED},
-    (S.PENDING, E.PUT_STARTED): S.SENDING,
-    (S.RETRYING, E.PUT_STARTED): S.SENDING,
-    (S.OVERRIDDEN, E.PUT_STARTED): S.OVERRIDDEN,
-    (S.SENDING, E.PUT_DONE): S.VERIFYING,
-    (S.SENDING, E.PUT_UNKNOWN): S.VERIFYING,
-    (S.SENDING, E.PUT_FAILED): S.RETRYING,
-    (S.SENDING, E.PUT_REFUSED): S.REJECTED,
-    (S.OVERRIDDEN, E.PUT_REFUSED): S.REJECTED,
-    (S.PENDING, E.AGREES): S.IN_FORCE,
-    (S.VERIFYING, E.AGREES): S.IN_FORCE,
-    (S.RETRYING, E.AGREES): S.IN_FORCE,
-    (S.OVERRIDDEN, E.AGREES): S.IN_FORCE,
-    (S.VERIFYING, E.DIFFERS): S.RETRYING,
-    (S.IN_FORCE, E.DIFFERS): S.RETRYING,
-    (S.RETRYING, E.GAVE_UP): S.OVERRIDDEN,
-    (S.VERIFYING, E.GAVE_UP): S.OVERRIDDEN,
-    **{(status, E.TIGHTENED): S.OVERRIDDEN for status in (S.PENDING, S.VERIFYING, S.RETRYING, S.IN_FORCE)},
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +51,7 @@ class Delivery:
         status: what a receipt shows.
         target: what shall be in force, None when nothing was ever asked or the release is verified.
         error: why the last attempt failed, in words, "" when it did not.
+        confirmed: whether a read-back agreed with this target before.
     """
 
     def __init__(self) -> None:
@@ -123,152 +59,225 @@ class Delivery:
         self.target: Target | None = None
         self.error = ""
         self.confirmed = False
-        self._ready = False
+        self.is_ready = False
         self._in_flight: Target | None = None
-        self._asked_at = 0.0
         self._put_at: float | None = None
+        self._landed_at = -math.inf
         self._get_at: list[float] = []
-        self._differs_since: float | None = None
-        self._due = 0.0
-        self._attempts = 0
+        self._due: float | None = None
+        self._doubt_since: float | None = None
+        self._repeats = 0
+        self._failures = 0
+        self._slow_repeats = 0
         self._held = False
+        self._reasserted: list[float] = []
 
     def _on(self, event: Event) -> None:
         self.status = TRANSITIONS.get((self.status, event), self.status)
 
+    # -- what is asked -------------------------------------------------------------------------------------------
+
     def ask(self, target: Target, now: float, *, tighter: bool = False) -> None:
-        """A new target; the first leaves at once, later ones keep the PUT gap and may be coalesced."""
-        if target == self.target and self.status not in (S.REJECTED, S.OVERRIDDEN):
+        """A new target; the first leaves at once, later ones keep the PUT gap and may be coalesced.
+
+        The same target again is a refresh and changes nothing: a BMS that writes in a cycle neither repeats what
+        the product refused (C08) nor loosens what an operator tightened (C09).
+        """
+        if target == self.target:
             return
-        self.target, self._asked_at, self._attempts, self.error = target, now, 0, ""
-        self.confirmed = False
-        self._differs_since = None
+        self.target, self.error, self.confirmed = target, "", False
+        self._forget_attempts()
         self._held = False
         self._get_at = []
         self._on(E.ASKED)
-        if not self._ready:
+        if not self.is_ready:
             self._on(E.LOST)
         self._due = now
-        if self._put_at is not None:
-            wait = PUT_GAP_S - (now - self._put_at)
-            self._due = now + max(0.0 if tighter else min(COALESCE_S, wait), wait, 0.0)
+        if self._put_at is not None and now - self._put_at < PUT_GAP_S:
+            self._due = max(self._put_at + PUT_GAP_S, now + (0.0 if tighter else COALESCE_S))
+
+    def pretend(self) -> None:
+        """Dry run: what is asked is shown and never sent."""
+        self._on(E.PRETENDED)
+
+    # -- whether anything may be sent ----------------------------------------------------------------------------
 
     def ready(self, now: float) -> None:
         """The source is logged in, the name is resolved and a first GET was seen (C07)."""
-        if self._ready:
+        if self.is_ready:
             return
-        self._ready = True
-        self._on(E.READY)
+        self.is_ready = True
+        self._forget_attempts()
         self._due = now
+        self._on(E.READY)
 
     def lost(self) -> None:
-        """The source or the name is gone: nothing may be sent."""
-        self._ready = False
+        """The session, the source or the name is gone: nothing may be sent until `ready`."""
+        self.is_ready = False
         self._get_at = []
+        self._due = None
         if self.target is not None:
             self._on(E.LOST)
 
+    # -- what to do ----------------------------------------------------------------------------------------------
+
     def next_action(self, now: float) -> Action | None:
         """What to do at `now`, if anything; a PUT counts as started when this returns it."""
-        if self._in_flight is not None or not self._ready or self.target is None:
+        if self._in_flight is not None or not self.is_ready or self.target is None:
             return None
         if self._get_at and now >= self._get_at[0]:
-            self._get_at.pop(0)
+            self._get_at = [at for at in self._get_at if at > now]
             return Action.GET
-        if self._may_put() and now >= self._due:
+        if self._may_put() and self._due is not None and now >= self._due:
             self._in_flight = self.target
             self._put_at = now
             self._get_at = []
+            self._due = None
             if self.status is S.OVERRIDDEN:
-                self._attempts += 1
-                self._due = now + min(SLOW_REPEAT_S[0] * 2**self._attempts, SLOW_REPEAT_S[1])
+                self._slow_repeats += 1
+                if self.confirmed:
+                    self._reasserted = [*self._reasserted, now][-REASSERTS:]
             self._on(E.PUT_STARTED)
             return Action.PUT
         return None
 
     def wake_at(self) -> float | None:
         """When `next_action` may next have something to do; None: only after another event."""
-        if self._in_flight is not None or not self._ready or self.target is None:
+        if self._in_flight is not None or not self.is_ready or self.target is None:
             return None
         times = self._get_at[:1]
-        if self._may_put():
+        if self._may_put() and self._due is not None:
             times.append(self._due)
         return min(times, default=None)
 
     def _may_put(self) -> bool:
         return self.status in (S.PENDING, S.RETRYING, S.OVERRIDDEN) and not self._held
 
-    def put_done(self, now: float, *, certain: bool) -> None:
-        """The PUT was answered 2xx, or (`certain` False) its end is unknown: read back before anything else."""
-        superseded = self._land()
-        if superseded:
-            return
-        self._on(E.PUT_DONE if certain else E.PUT_UNKNOWN)
-        self._get_at = [now + wait for wait in READ_BACK_S]
+    # -- how a PUT ended -----------------------------------------------------------------------------------------
 
-    def put_failed(self, now: float, error: str) -> None:
-        """Nothing left, or the product is busy: the target is tried again with back-off."""
-        if self._land():
+    def put_done(self, now: float, *, certain: bool, error: str = "") -> None:
+        """The PUT was answered 2xx, or (`certain` False) its end is unknown: read back before anything else."""
+        if self._land(now):
+            return
+        self.error, self._failures = error, 0
+        if self._doubt_since is None:
+            self._doubt_since = now
+        if self.status is S.OVERRIDDEN:
+            self._due = self._slow_due(now)
+        self._on(E.PUT_DONE if certain else E.PUT_UNKNOWN)
+        checks = {now + wait for wait in READ_BACK_S}
+        checks |= {self._doubt_since + wait for wait in (*REPEAT_S, GIVE_UP_S)}
+        self._get_at = sorted(at for at in checks if at >= now)
+
+    def put_failed(self, now: float, error: str, *, wait_s: float | None = None) -> None:
+        """Nothing left, or the product is busy: the target is tried again with back-off, or when the product said."""
+        if self._land(now):
             return
         self.error = error
-        self._attempts += 1
-        self._due = now + min(RETRY_S[0] * 2 ** (self._attempts - 1), RETRY_S[1])
+        backoff = min(RETRY_S[0] * 2.0**self._failures, RETRY_S[1])
+        self._failures += 1
         self._on(E.PUT_FAILED)
+        self._due = now + (backoff if wait_s is None else wait_s)
+        if self.status is S.OVERRIDDEN:
+            self._due = max(self._due, self._slow_due(now))
 
-    def put_refused(self, error: str) -> None:
+    def put_refused(self, now: float, error: str) -> None:
         """The product said no (400, 403): not repeated until something new is asked or the session changes."""
-        if self._land():
+        if self._land(now):
             return
         self.error = error
         self._on(E.PUT_REFUSED)
 
-    def read_back(self, now: float, *, agrees: bool, what: str, loosens: bool = False) -> None:
+    def _land(self, now: float) -> bool:
+        """The request in flight has ended; whether a newer target replaced it or the source went meanwhile."""
+        landed, self._in_flight, self._landed_at = self._in_flight, None, now
+        return landed != self.target or self.status not in (S.SENDING, S.RETRYING, S.OVERRIDDEN)
+
+    # -- what was read back --------------------------------------------------------------------------------------
+
+    def read_back(
+        self, now: float, *, agrees: bool, what: str, loosens: bool = False, began: float | None = None
+    ) -> None:
         """A GET (asked for or of a poll) was compared with the target; `what` says in words what was read.
 
         `loosens`: sending the target again would loosen what somebody else set upstream (C09: never done).
+        `began`: when the GET was sent; one that overlapped a PUT says nothing about the time after it.
         """
-        if self.target is None or self._in_flight is not None:
+        overlapped = self._in_flight is not None or (began is not None and began < self._landed_at)
+        if self.target is None or overlapped:
             return
         if agrees:
             self._agrees()
-        elif loosens and self.confirmed:
-            self.error, self._held, self._get_at = what, True, []
-            self._on(E.TIGHTENED)
-        else:
-            self._held = False
-            self._differs(now, what)
+            return
+        tightened = loosens and self.confirmed
+        match self.status:
+            case S.PENDING | S.RETRYING | S.OVERRIDDEN if tightened:
+                self.error, self._held = what, True
+                self._on(E.TIGHTENED)
+            case S.PENDING:
+                self._held = False
+            case S.OVERRIDDEN:
+                self.error = what
+                self._hold_no_more(now)
+            case S.IN_FORCE | S.VERIFYING | S.RETRYING:
+                self.error = what
+                self._differs(now, tightened=tightened)
+            case _:
+                pass
 
     def _agrees(self) -> None:
         """The product holds the target; a verified release leaves nothing to deliver (C06)."""
         self._on(E.AGREES)
         if self.status is not S.IN_FORCE:
             return
-        self.confirmed, self.error, self._attempts, self._held = True, "", 0, False
-        self._differs_since = None
+        self.confirmed, self.error, self._held, self._due = True, "", False, None
+        self._forget_attempts()
         self._get_at = []
         if self.target is not None and self.target.release:
-            self.target = None
+            self.target, self.confirmed = None, False
             self._on(E.WITHDRAWN)
 
-    def _differs(self, now: float, what: str) -> None:
-        """A read-back shows another value: repeat at 3 and 10 s, from 15 s on overridden (C08)."""
-        if self.status not in (S.VERIFYING, S.RETRYING, S.IN_FORCE):
-            return
-        if self._differs_since is None:
-            self._differs_since = now
-            self._attempts = 0
-        self.error = what
-        if now - self._differs_since >= GIVE_UP_S:
-            self._on(E.GAVE_UP)
-            self._attempts = 0
-            self._due = now + SLOW_REPEAT_S[0]
-        elif self.status is S.IN_FORCE or (self.status is S.VERIFYING and not self._get_at):
+    def _differs(self, now: float, *, tightened: bool) -> None:
+        """Another value upstream: doubt from now on (C09), or repeat at 3 and 10 s (C08); from 15 s on overridden."""
+        if self.status is S.IN_FORCE:
+            self._doubt_since = now
+            self._repeats = len(REPEAT_S)
+            self._get_at = [now + wait for wait in (*READ_BACK_S[1:], GIVE_UP_S)]
             self._on(E.DIFFERS)
-            step = min(self._attempts, len(REPEAT_S) - 1)
-            self._due = max(now, self._differs_since + REPEAT_S[step])
-            self._attempts += 1
+            return
+        since = self._doubt_since
+        if since is None:
+            return
+        if now - since >= GIVE_UP_S:
+            reassert = self.confirmed and self._repeats == len(REPEAT_S)
+            self._on(E.GAVE_UP)
+            self._held = tightened
+            self._due = self._reassert_due(now) if reassert else self._slow_due(now)
+        elif self._repeats < len(REPEAT_S) and now - since >= REPEAT_S[self._repeats]:
+            self._repeats += 1
+            self._due = now
+            self._on(E.DIFFERS)
 
-    def _land(self) -> bool:
-        """The request in flight has ended; whether a newer target replaced it or the source went meanwhile."""
-        landed, self._in_flight = self._in_flight, None
-        return landed != self.target or self.status not in (S.SENDING, S.OVERRIDDEN)
+    def _hold_no_more(self, now: float) -> None:
+        """Upstream is no longer tighter than asked: what is asked is set again, and 9 stays until it agrees."""
+        if self._held:
+            self._held = False
+            self._due = self._reassert_due(now)
+
+    def _reassert_due(self, now: float) -> float:
+        """At once, but at most three times in any ten minutes (C09)."""
+        if len(self._reasserted) < REASSERTS:
+            return now
+        return max(now, self._reasserted[0] + REASSERT_WINDOW_S)
+
+    def _slow_due(self, now: float) -> float:
+        """Every 1..10 min without end (C08)."""
+        slow = now + min(SLOW_REPEAT_S[0] * 2.0**self._slow_repeats, SLOW_REPEAT_S[1])
+        return max(slow, self._reassert_due(now)) if self.confirmed else slow
+
+    def _forget_attempts(self) -> None:
+        self._doubt_since = None
+        self._repeats = self._failures = self._slow_repeats = 0
+
+
+__all__ = ["Action", "Authority", "Delivery", "Target", "WriteStatus"]

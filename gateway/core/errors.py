@@ -41,6 +41,10 @@ class Unreachable(SourceError):
     """No answer: name resolution, connection, TLS, time-out or reset. Safe to try again later."""
 
 
+class NothingSent(SourceError):
+    """A body could not be filled: something it needs has no value yet."""
+
+
 class Ambiguous(Unreachable):
     """A request left and no answer came: whether the product carried it out is unknown."""
 
@@ -60,7 +64,7 @@ class Refused(SourceError):
 
 
 class CredentialsRefused(Refused):
-    """The product refuses this login; asking again would block the account."""
+    """The product refuses this login; asking again (before `retry_after_s`, if given) would block the account."""
 
 
 class SessionLost(Refused):

@@ -236,6 +236,16 @@ class KindSpec:
     modbus: Region | None
     bacnet: Region | None
 
+    @property
+    def is_single(self) -> bool:
+        """Whether there is exactly one per source."""
+        return self.list is None and self.within is None
+
+    @property
+    def capacity(self) -> int | None:
+        """How many blocks there are, None without any region."""
+        return min((region.capacity for region in (self.modbus, self.bacnet) if region is not None), default=None)
+
 
 @dataclass(frozen=True, slots=True)
 class Product:

@@ -42,6 +42,8 @@ NUMBERS: dict[str, NumberFormat] = {
     "float32": NumberFormat("f", 2, -3.4028234e38, 3.4028234e38, b"\x7f\xc0\x00\x00"),
     "float64": NumberFormat("d", 4, -1.7976931348623157e308, 1.7976931348623157e308, b"\x7f\xf8" + bytes(6)),
 }
+DIGITS = 15
+"""Decimal digits a scaled value keeps: 221 x 0.1 is 22.1, not 22.100000000000001."""
 INTEGERS = frozenset(NUMBERS) - {"float32", "float64"}
 
 
@@ -65,7 +67,7 @@ def parse_register_type(text: str) -> RegisterType | None:
         return RegisterType(text, NUMBERS[text].words)
     if text == "bits":
         return RegisterType("bits", 1)
-    if text.startswith("string(") and text.endswith(")") and text[7:-1].isdigit():
+    if text.startswith("string(") and text.endswith(")") and text[7:-1].isdecimal() and text.isascii():
         size = int(text[7:-1])
         if 1 <= size <= 200:
             return RegisterType("string", (size + 1) // 2, size)
@@ -73,8 +75,8 @@ def parse_register_type(text: str) -> RegisterType | None:
 
 
 def limits(kind: RegisterType, scale: float) -> tuple[float, float] | None:
-    """The smallest and largest value an integer register can hold at this scale; None when not an integer."""
-    if not kind.is_integer:
+    """The smallest and largest value a number register can hold at this scale; None when it is not a number."""
+    if kind.name not in NUMBERS or kind.name == "float64":
         return None
     number = NUMBERS[kind.name]
     ends = (number.low * scale, number.high * scale)
@@ -138,7 +140,7 @@ def decoder(kind: RegisterType, scale: float, word_order: Order, byte_order: Ord
             return bool(raw)
         if scale == 1 or not math.isfinite(raw):
             return raw
-        return round(raw * scale, 12)
+        return float(f"{raw * scale:.{DIGITS}g}")
 
     return decode
 
@@ -147,7 +149,7 @@ def _string_encoder(kind: RegisterType, byte_order: Order) -> Encoder:
     """Text to exactly `words` registers: UTF-8 cut at a character, NUL-padded; words are never reordered."""
 
     def encode(value: Value) -> bytes:
-        cut = str(value).encode()[: kind.string_bytes].decode("utf-8", "ignore").encode()
+        cut = str(value).encode("utf-8", "replace")[: kind.string_bytes].decode("utf-8", "ignore").encode()
         return reorder(cut.ljust(kind.words * 2, b"\0"), "big", byte_order)
 
     return encode

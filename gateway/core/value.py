@@ -7,6 +7,7 @@ looks like one; nothing here raises on bad data, the sample says what was wrong 
 from __future__ import annotations
 
 import math
+import reprlib
 from collections.abc import Callable, Mapping
 from enum import IntEnum, StrEnum
 from typing import Any, NamedTuple
@@ -46,11 +47,15 @@ class Sample(NamedTuple):
 
 GOOD, STALE, BAD, CONFIG_ERROR = Quality.GOOD, Quality.STALE, Quality.BAD, Quality.CONFIG_ERROR
 SHORT = 60
+LARGEST = 1.7e308
 
 
 def shorten(raw: object) -> str:
     """A raw value as a person may see it: one line, at most 60 characters."""
-    text = repr(raw)
+    try:
+        text = repr(raw)
+    except (ValueError, RecursionError):  # a number of more digits than Python shows, or nested too deep
+        text = f"a {type(raw).__name__}"
     return text if len(text) <= SHORT else text[: SHORT - 3] + "..."
 
 
@@ -67,11 +72,14 @@ def number_converter(scale: float, offset: float, limits: tuple[float, float] | 
         kind = type(raw)
         if kind is not float and kind is not int:
             return Sample(None, BAD, f"not a number: {shorten(raw)}", now)
-        value = raw if plain else raw * scale + offset
-        if low <= value <= high and -1.7e308 < value < 1.7e308:
-            return Sample(value, GOOD, "", now)
-        if math.isfinite(value):
-            return Sample(None, BAD, f"over-range: {value:g} is outside {low:g}..{high:g}", now)
+        try:
+            value = raw if plain else raw * scale + offset
+            if low <= value <= high and -LARGEST < value < LARGEST:
+                return Sample(value, GOOD, "", now)
+            if math.isfinite(value):
+                return Sample(None, BAD, f"over-range: {value:g} is outside {low:g}..{high:g}", now)
+        except OverflowError:  # a whole number beyond every float
+            return Sample(None, BAD, "over-range: too large for any number type", now)
         return Sample(None, BAD, "not a finite number", now)
 
     return convert
@@ -85,9 +93,9 @@ def bool_converter(raw: Any, now: float) -> Sample:
 
 
 def string_converter(raw: Any, now: float) -> Sample:
-    """Only a JSON string is text."""
+    """Only a JSON string is text; half a surrogate pair in it becomes `?`, no protocol can carry it."""
     if isinstance(raw, str):
-        return Sample(raw, GOOD, "", now)
+        return Sample(raw.encode("utf-8", "replace").decode(), GOOD, "", now)
     return Sample(None, BAD, f"not a text: {shorten(raw)}", now)
 
 
@@ -110,4 +118,7 @@ def json_text(raw: Any) -> str | None:
     """A JSON scalar as its JSON text, e.g. True as "true"; None for lists and objects."""
     if isinstance(raw, bool):
         return "true" if raw else "false"
-    return str(raw) if isinstance(raw, (int, float, str)) else None
+    try:
+        return str(raw) if isinstance(raw, (int, float, str)) else None
+    except (ValueError, RecursionError):  # a number of more digits than Python shows, or nested too deep
+        return None

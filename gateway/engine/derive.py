@@ -6,9 +6,10 @@ import math
 from collections.abc import Callable, Sequence
 
 from gateway.core.point import DeriveOp, DeriveSpec
-from gateway.core.value import BAD, GOOD, STALE, Quality, Sample, Value
-from gateway.engine.inventory import Inventory, Resource
+from gateway.core.value import BAD, CONFIG_ERROR, GOOD, STALE, Quality, Sample, Value
+from gateway.engine.inventory import Inventory
 from gateway.engine.ports import Clock
+from gateway.engine.resource import Resource
 from gateway.engine.table import Derivation, PointTable
 
 
@@ -17,7 +18,7 @@ class Derivations:
 
     def __init__(self, table: PointTable, inventory: Inventory, clock: Clock) -> None:
         self._table, self._inventory, self._clock = table, inventory, clock
-        self._wired: dict[int, tuple[int, ...]] = {}
+        self._wired: dict[int, tuple[str, tuple[int, ...]]] = {}
 
     def wire(self, source: str) -> None:
         """Connects every derived point of a source; cheap when nothing changed."""
@@ -31,11 +32,13 @@ class Derivations:
         self._members(source)
 
     def _derive(self, resource: Resource, target: int, spec: DeriveSpec) -> None:
-        inputs = self._inputs(resource, spec)
-        if inputs is None or self._wired.get(target) == inputs:
+        """A resource that is not usable has no derived values either, whatever its inputs do."""
+        inputs = self._inputs(resource, spec) if resource.usable else ()
+        wiring = (resource.trouble, inputs or ())
+        if inputs is None or self._wired.get(target) == wiring:
             return
-        self._wired[target] = inputs
-        self._table.derive(target, inputs, computation(spec))
+        self._wired[target] = wiring
+        self._table.derive(target, inputs, computation(spec) if resource.usable else _nothing(resource))
 
     def _inputs(self, resource: Resource, spec: DeriveSpec) -> tuple[int, ...] | None:
         """Indices of the inputs, None while the members are not known."""
@@ -44,7 +47,7 @@ class Derivations:
             if resource.members is None:
                 return None
             by_id = {item.id: item for item in self._inventory.of(resource.source, spec.kind)}
-            chosen = [by_id[ident] for ident in resource.members if ident in by_id]
+            chosen = [by_id[ident] for ident in dict.fromkeys(resource.members) if ident in by_id]
         elif any(child.kind.name == spec.kind for child in resource.children.values()):
             chosen = [child for child in resource.children.values() if child.kind.name == spec.kind]
         else:
@@ -52,26 +55,32 @@ class Derivations:
         return tuple(item.indices[spec.point] for item in chosen if item.present)
 
     def _members(self, source: str) -> None:
-        """The name of the resource each member belongs to."""
-        now = self._clock.monotonic()
+        """The name of the resource each member belongs to; "to none" only once every membership is known."""
         batch: dict[int, Sample] = {}
-        for (owner, _kind), groups in self._inventory.by_kind.items():
+        for (owner, point), groups in self._inventory.by_kind.items():
             members = groups[0].kind.members if groups else None
             if owner != source or members is None:
                 continue
-            point = groups[0].kind.name
-            by_id = {item.id: item for item in self._inventory.of(source, members.of)}
-            if any(group.members is None for group in groups if group.present):
-                continue
-            for item in by_id.values():
-                if point in item.indices and item.present:
-                    batch[item.indices[point]] = Sample(None, BAD, f"belongs to no {point}", now)
-            for group in groups:
-                for ident in (group.members or ()) if group.present else ():
-                    member = by_id.get(ident)
-                    if member is not None and point in member.indices and member.present:
-                        batch[member.indices[point]] = Sample(group.name or source, GOOD, "", now)
+            items = [i for i in self._inventory.of(source, members.of) if point in i.indices and i.present]
+            self._name_members(point, groups, {item.id: item.indices[point] for item in items}, batch)
         self._table.update(batch.items())
+
+    def _name_members(
+        self, point: str, groups: Sequence[Resource], by_id: dict[str | None, int], batch: dict[int, Sample]
+    ) -> None:
+        now = self._clock.monotonic()
+        present = [group for group in groups if group.present]
+        if all(group.members is not None for group in present):
+            batch.update((index, Sample(None, BAD, f"belongs to no {point}", now)) for index in by_id.values())
+        for group in present:
+            for ident in group.members or ():
+                if ident in by_id:
+                    batch[by_id[ident]] = Sample(group.name or group.source, GOOD, "", now)
+
+
+def _nothing(resource: Resource) -> Derivation:
+    result = (None, CONFIG_ERROR if resource.present else BAD, resource.trouble or "not present")
+    return lambda _samples: result
 
 
 def computation(spec: DeriveSpec) -> Derivation:

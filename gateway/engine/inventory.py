@@ -6,57 +6,22 @@ not present says so; one whose name is ambiguous or swapped is inhibited, and no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 
 import structlog
 
 from gateway.addressing import AddressBook, Assignment, Match, PlacedPoint, expand, place
-from gateway.core.point import KindSpec, Path, PointSpec, point_name
+from gateway.core.point import KindSpec, PointSpec, point_name
 from gateway.core.registers import Order
-from gateway.core.value import BAD, CONFIG_ERROR, Converter, Quality, Sample
+from gateway.core.value import BAD, CONFIG_ERROR, Quality, Sample
 from gateway.engine.ports import Clock, Listed
+from gateway.engine.resource import Resource
 from gateway.engine.table import PointTable
 
 EMPTY_POLLS = 3
+MOST_COUNTED = 10_000
 log = structlog.get_logger("inventory")
-
-PlanRow = tuple[int, PointSpec, Path, Converter | None]
-
-
-@dataclass(eq=False, slots=True)
-class Resource:
-    """One zone, station, ... with the table indices of its points.
-
-    `trouble` says why it must not be written ("" when all is well); `id` is the product's newest id.
-    """
-
-    source: str
-    kind: KindSpec
-    name: str | None
-    id: str | None
-    parent: Resource | None
-    indices: dict[str, int] = field(default_factory=dict)
-    children: dict[str, Resource] = field(default_factory=dict)
-    members: list[str] | None = None
-    present: bool = False
-    trouble: str = "not read yet"
-    guard: str | None = None
-    plans: dict[str, list[PlanRow]] = field(default_factory=dict)
-
-    @property
-    def path_values(self) -> dict[str, str]:
-        """What `{id}` and `{parent.id}` stand for."""
-        values = {"id": self.id} if self.id is not None else {}
-        if self.parent is not None and self.parent.id is not None:
-            values["parent.id"] = self.parent.id
-        return values
-
-    @property
-    def label(self) -> str:
-        """The name of a person's liking: `source/kind/name`."""
-        return point_name(self.source, self.kind.name, self.name, "").rstrip("/")
 
 
 class Inventory:
@@ -84,6 +49,7 @@ class Inventory:
         self.unassigned: dict[tuple[str, str], int] = {}
         self._expanded: dict[int, list[PointSpec]] = {}
         self._empty: dict[tuple[str, str], int] = {}
+        self._without_block: dict[tuple[str, str], set[str]] = {}
         self.generation = 0
 
     def of(self, source: str, kind: str) -> Sequence[Resource]:
@@ -117,43 +83,50 @@ class Inventory:
             if parent is not None and ident not in parent.children:
                 parent.children[ident] = self._add(source, kind, entry.name, ident, parent, "not read yet")
 
-    def listed(self, source: str, kind: KindSpec, answer: Sequence[Listed], exclude: Sequence[str]) -> bool:
-        """Takes a list answer; returns whether resources came, went or changed their id or name."""
+    def listed(
+        self, source: str, kind: KindSpec, answer: Sequence[Listed], exclude: Sequence[str], session: int
+    ) -> bool:
+        """Takes a list answer of a session; returns whether resources came, went or changed their id or name."""
         key = (source, kind.name)
         wanted = [item for item in answer if not _excluded(kind.name, item.name, exclude)]
         if not wanted and self.of(*key) and self._empty.get(key, 0) < EMPTY_POLLS - 1:
             self._empty[key] = self._empty.get(key, 0) + 1
+            if self._empty[key] == 1:
+                log.warning("list.empty", source=source, kind=kind.name)
             return False
         self._empty[key] = 0
         guards = {item.id: item.guard for item in wanted}
+        by_id = {resource.id: resource for resource in self.of(*key) if resource.id is not None}
         assignments = self._book.assign(source, kind.name, [(i.id, i.name) for i in wanted], self._capacity(kind))
         changed = False
         seen: set[Resource] = set()
         full = 0
         for item in assignments:
             full += item.match is Match.FULL
-            resource, news = self._take(source, kind, item)
-            changed |= news
-            if resource is not None:
+            for resource in self._owners(source, kind, item, by_id):
+                changed |= self._take(resource, item, guards.get(item.id), fresh=resource not in seen)
+                resource.resolved = session
                 seen.add(resource)
-                self._guard(resource, guards.get(item.id))
         changed |= self._missing(kind, [r for r in self.of(*key) if r not in seen])
         self._count_full(source, kind.name, full)
         self._saved()
-        self.generation += changed
         return changed
 
     def child(self, parent: Resource, kind: KindSpec, ident: str) -> Resource | None:
         """The child `<parent>#<id>` of a kind within another, made if new; None when its region is full."""
         known = parent.children.get(ident)
         if known is not None:
+            self.generation += not known.present
             known.present, known.trouble = True, parent.trouble
             return known
         name = f"{parent.name or parent.kind.name}#{ident}"
         entry = self._book.reserve(parent.source, kind.name, name, self._capacity(kind))
         self._saved()
         if entry is None:
-            self._count_full(parent.source, kind.name, self.unassigned.get((parent.source, kind.name), 0) + 1)
+            without = self._without_block.setdefault((parent.source, kind.name), set())
+            if len(without) < MOST_COUNTED:
+                without.add(name)
+            self._count_full(parent.source, kind.name, len(without))
             return None
         entry.id = ident
         resource = self._add(parent.source, kind, name, ident, parent, "")
@@ -161,39 +134,50 @@ class Inventory:
         self.generation += 1
         return resource
 
-    def _take(self, source: str, kind: KindSpec, item: Assignment) -> tuple[Resource | None, bool]:
-        """Brings one assignment into force; returns its resource and whether anything changed."""
-        if item.match is Match.FULL:
-            return None, False
+    def children_gone(self, children: Sequence[Resource]) -> None:
+        """A parent's answer no longer holds these; the caller blanks their points in the same step."""
+        for child in children:
+            self.generation += child.present
+            child.present, child.trouble = False, "not present"
+
+    def _owners(self, source: str, kind: KindSpec, item: Assignment, by_id: dict[str, Resource]) -> list[Resource]:
+        """The resources a listed item stands for: one, made if new; of a duplicate both the id's and the name's."""
         if item.match is Match.DUPLICATE:
-            resource = self.resources.get((source, kind.name, item.name))
-            text = f"two or more {kind.name}s are named {item.name!r}"
-            return resource, resource is not None and self._inhibit(resource, text)
+            both = (self.resources.get((source, kind.name, item.name)), by_id.get(item.id))
+            return [resource for resource in dict.fromkeys(both) if resource is not None]
         entry = item.entry
         if entry is None:
-            return None, False
+            return []
         resource = self._by_block.get((source, kind.name, entry.block))
-        if item.match is Match.SWAPPED:
-            text = f"id {item.id} is now named {item.name!r}: names were swapped; confirm with `addresses confirm`"
-            return resource, resource is not None and self._inhibit(resource, text)
         if resource is None:
             resource = self._add(source, kind, entry.name, entry.id, None, "")
+            resource.present = False
             log.info("resource.new", resource=resource.label, id=item.id, block=entry.block)
-            return resource, True
-        changed = not resource.present or resource.id != item.id or bool(resource.trouble)
+        return [resource]
+
+    def _take(self, resource: Resource, item: Assignment, guard: str | None, *, fresh: bool) -> bool:
+        """Brings one assignment of a resource into force; returns whether anything changed."""
+        kind = resource.kind.name
+        if item.match is Match.DUPLICATE:
+            return self._inhibit(resource, f"two or more {kind}s are named {item.name!r}")
+        if item.match is Match.SWAPPED:
+            text = f"id {item.id} is now named {item.name!r}: names were swapped; confirm with `addresses confirm`"
+            return self._inhibit(resource, text)
+        if not fresh:
+            return False
+        changed = not resource.present or resource.id != item.id
         if resource.name != item.name:
             self._rename(resource, item.name)
             changed = True
         if resource.id is not None and resource.id != item.id:
             log.info("resource.rebound", resource=resource.label, old_id=resource.id, id=item.id)
-        resource.id, resource.present, resource.trouble = item.id, True, ""
-        return resource, changed
-
-    def _guard(self, resource: Resource, guard: str | None) -> None:
+        resource.id, resource.present = item.id, True
         if resource.guard is not None and guard is not None and guard != resource.guard:
-            self._inhibit(resource, f"its type changed from {resource.guard!r} to {guard!r}")
-        elif resource.guard is None:
-            resource.guard = guard
+            return self._inhibit(resource, f"its type changed from {resource.guard!r} to {guard!r}") or changed
+        resource.guard = resource.guard or guard
+        changed |= bool(resource.trouble)
+        resource.trouble = ""
+        return changed
 
     def _inhibit(self, resource: Resource, text: str) -> bool:
         """Marks a resource as not to be written; its points are config errors. Returns whether that is news."""
@@ -212,22 +196,15 @@ class Inventory:
                 log.warning("resource.missing", resource=resource.label)
             resource.present, resource.trouble = False, "not present"
             self.blank(resource, BAD, f"not present: no {kind.name} of this name is listed")
+            self.children_gone(list(resource.children.values()))
             for child in resource.children.values():
-                child.present, child.trouble = False, "not present"
                 self.blank(child, BAD, f"not present: its {kind.name} is not listed")
         return changed
 
     def blank(self, resource: Resource, quality: Quality, reason: str) -> None:
         """Every measured point of a resource loses its value."""
         now = self._clock.monotonic()
-        skip = {name for name, index in resource.indices.items() if self._table.specs[index].builtin}
-        keep = {f"{name}.applied" for name, spec in resource.kind.points.items() if spec.command}
-        commands = {name for name, spec in resource.kind.points.items() if spec.command}
-        self._table.update(
-            (index, Sample(None, quality, reason, now))
-            for name, index in resource.indices.items()
-            if (name not in skip or name in keep) and name not in commands
-        )
+        self._table.update((index, Sample(None, quality, reason, now)) for index in measured(resource))
 
     def _rename(self, resource: Resource, name: str) -> None:
         old = resource.label
@@ -244,9 +221,10 @@ class Inventory:
     ) -> Resource:
         resource = Resource(source, kind, name, ident, parent, present=not trouble, trouble=trouble)
         specs = self._specs(kind)
+        lives = {f"{s.name}.applied": s.stale_after_s for s in specs if s.command is not None}
         for spec in specs:
             full = point_name(source, kind.name, name, spec.name)
-            resource.indices[spec.name] = self._table.add(full, spec)
+            resource.indices[spec.name] = self._table.add(full, spec, stale_after_s=lives.get(spec.name))
         for read in {spec.read for spec in specs if spec.read is not None}:
             resource.plans[read] = [
                 (resource.indices[f"{s.name}.applied" if s.command else s.name], s, s.path, s.convert)
@@ -290,10 +268,15 @@ class Inventory:
             self._on_dirty()
 
 
+def measured(resource: Resource) -> list[int]:
+    """The points that come from the product: all but receipts' own, status words and what is asked."""
+    points = resource.kind.points
+    names = [f"{name}.applied" if spec.command else name for name, spec in points.items() if not spec.builtin]
+    return [resource.indices[name] for name in names]
+
+
 def _excluded(kind: str, name: str, patterns: Sequence[str]) -> bool:
     return any(fnmatchcase(f"{kind}/{name}", pattern) for pattern in patterns)
 
 
-def resource_of(resources: Mapping[tuple[str, str, str | None], Resource], label: str) -> Resource | None:
-    """The resource with a label `source/kind/name`."""
-    return next((resource for resource in resources.values() if resource.label == label), None)
+__all__ = ["Inventory", "Resource", "measured"]

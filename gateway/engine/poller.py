@@ -1,30 +1,37 @@
 """One source's life: log in, learn what exists, poll each read on its period, and back off when it is gone.
 
 Rules of this file: a read never overlaps itself; at most `parallel` requests are under way; one failing request
-is that resource's trouble, several in a row are the source's; a refused password is never tried in a loop.
+is that resource's trouble, several in a row are the source's; a refused password is never tried in a loop; after
+every login the names are resolved again before any answer counts as a reason to send a command (C07).
 """
 
 from __future__ import annotations
 
 import asyncio
-import heapq
 import random
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import structlog
 
-from gateway.core.errors import CredentialsRefused, Refused, SessionLost, SourceError, Unreachable
-from gateway.core.point import SOURCE_KIND, KindSpec, ReadSpec
+from gateway.core.errors import BadAnswer, CredentialsRefused, Refused, SessionLost, SourceError, Unreachable
+from gateway.core.point import SOURCE_KIND, KindSpec
+from gateway.core.value import CONFIG_ERROR, Sample
 from gateway.engine.derive import Derivations
 from gateway.engine.intake import Intake
-from gateway.engine.inventory import Inventory, Resource
+from gateway.engine.inventory import Inventory, measured
 from gateway.engine.ports import Clock, Source
+from gateway.engine.reader import Reader
+from gateway.engine.resource import Resource
+from gateway.engine.schedule import Job
 from gateway.engine.table import PointTable
 
 BACKOFF_S = (1.0, 60.0)
+STEADY_S = 60.0
 GONE_AFTER = 3
-OVERLAP_S = 0.2
+LOOK_S = 1.0
+RELOGINS, RELOGIN_WINDOW_S, PAUSE_S = 3, 300.0, 300.0
+FORBIDDEN, NOT_FOUND, TOO_MANY = 403, 404, 429
 log = structlog.get_logger("poller")
 
 
@@ -38,21 +45,9 @@ class Health:
     last_good: float | None = None
     poll_ms: float | None = None
     errors: int = 0
+    overruns: int = 0
+    relogins: int = 0
     refused: bool = False
-
-
-@dataclass(order=True, slots=True)
-class Job:
-    """One periodic request."""
-
-    due: float
-    order: int
-    every_s: float = field(compare=False)
-    label: str = field(compare=False)
-    run: Callable[[], Awaitable[None]] = field(compare=False)
-    indices: Callable[[], list[int]] = field(compare=False)
-    spread: float = field(compare=False, default=0.0)
-    failures: int = field(compare=False, default=0)
 
 
 class Poller:
@@ -74,46 +69,54 @@ class Poller:
     ) -> None:
         self.source, self.kinds = source, [kind for kind in kinds if kind.name != SOURCE_KIND]
         self.health = Health()
-        self._table, self._inventory, self._intake, self._derivations = table, inventory, intake, derivations
-        self._clock, self._parallel, self._exclude, self._on_lost = clock, parallel, exclude, on_lost
-        self._jobs: list[Job] = []
-        self._counter = 0
+        self._table, self._inventory = table, inventory
+        self._clock, self._parallel, self._on_lost = clock, parallel, on_lost
+        self._reader = Reader(
+            source,
+            self.kinds,
+            inventory=inventory,
+            intake=intake,
+            derivations=derivations,
+            clock=clock,
+            exclude=exclude,
+        )
+        self._schedule = self._reader.schedule
+        self._failing: set[str] = set()
         self._failures_in_a_row = 0
-        self._running: set[str] = set()
-        self._plans = 0
-        self._session_number = 0
+        self._session = 0
+        self._relogins: list[float] = []
+        self._paused_until = 0.0
 
     async def run(self) -> None:
         """Runs until cancelled; whatever the source does, only this source is affected."""
         delay = BACKOFF_S[0]
         while True:
+            began = self._clock.monotonic()
             try:
                 await self._connect()
-                delay = BACKOFF_S[0]
                 await self._poll()
             except CredentialsRefused as error:
                 self._down("refused", str(error))
                 self.health.refused = True
-                await asyncio.Event().wait()
+                if error.retry_after_s is None:
+                    await asyncio.Event().wait()
+                await asyncio.sleep(error.retry_after_s or 0.0)
+                self.health.refused = False
             except SourceError as error:
                 self._down("down", str(error))
-                wait = getattr(error, "retry_after_s", None) or delay * random.uniform(0.75, 1.25)  # noqa: S311
-                await asyncio.sleep(wait)
+                if self._clock.monotonic() - began > STEADY_S:
+                    delay = BACKOFF_S[0]
+                asked = error.retry_after_s if isinstance(error, Refused) else None
+                await asyncio.sleep(max(asked or 0.0, delay * random.uniform(0.75, 1.25)))  # noqa: S311
                 delay = min(delay * 2, BACKOFF_S[1])
 
     async def _connect(self) -> None:
         """Logs in and rebuilds the dictionary of names, as the guide asks after every reconnection."""
         await self.source.open()
-        self._session_number = self.source.session_number
-        for kind in self.kinds:
-            if kind.list is not None:
-                await self._timed(self._list(kind))
-            elif kind.within is None:
-                single = self._inventory.single(self.source.name, kind)
-                single.present, single.trouble = True, ""
-        self._plan()
+        self._session = self.source.session_number
+        await self._learn()
         if self.health.state != "up":
-            log.info("source.up", source=self.source.name, resources=sum(len(self._of(k)) for k in self.kinds))
+            log.info("source.up", source=self.source.name, resources=sum(len(self._reader.of(k)) for k in self.kinds))
         self.health.state, self.health.reason, self.health.connected = "up", "", True
 
     def _down(self, state: str, reason: str) -> None:
@@ -123,120 +126,59 @@ class Poller:
             log.warning("source.down", source=self.source.name, state=state, reason=reason)
         self.health.state, self.health.reason, self.health.connected = state, reason, False
         for kind in self.kinds:
-            for resource in self._of(kind):
-                self._table.fail(self._measured(resource), f"{self.source.name}: {reason}")
+            for resource in self._reader.of(kind):
+                self._table.fail(self._read_points(resource), f"{self.source.name}: {reason}")
 
-    def _of(self, kind: KindSpec) -> Sequence[Resource]:
-        return self._inventory.of(self.source.name, kind.name)
+    def _points_of(self, kind: KindSpec) -> list[int]:
+        return [index for resource in self._reader.of(kind) for index in measured(resource)]
 
     @staticmethod
-    def _measured(resource: Resource) -> list[int]:
+    def _read_points(resource: Resource) -> list[int]:
         return [index for plan in resource.plans.values() for index, *_ in plan]
 
-    # -- planning ------------------------------------------------------------------------------------------------
+    # -- names ---------------------------------------------------------------------------------------------------
 
-    def _plan(self) -> None:
-        """All jobs for what exists now; new ones are due at once, per-id reads then spread over their period."""
-        self._jobs.clear()
-        self._plans += 1
+    async def _learn(self) -> None:
+        """Every list, then a new plan; a list the product refuses is its kind's trouble unless all are refused."""
+        reached = False
+        refusal: SourceError | None = None
         for kind in self.kinds:
             if kind.list is not None:
-                self._add(kind.list.every_s, f"list {kind.name}", self._relist(kind), list, first=False)
-            for read in kind.reads.values():
-                self._plan_read(kind, read)
-            self._plan_members(kind)
+                try:
+                    await self._timed(self._reader.read_list(kind))
+                    self._recovered(f"list {kind.name}")
+                    reached = True
+                except (CredentialsRefused, SessionLost, Unreachable):
+                    raise
+                except (Refused, BadAnswer) as error:
+                    self._note_failure(f"list {kind.name}", self._points_of(kind), error)
+                    refusal = error
+            elif kind.within is None:
+                single = self._inventory.single(self.source.name, kind)
+                single.present, single.trouble, single.resolved = True, "", self._session
+                reached = True
+        if refusal is not None and not reached:
+            raise refusal
+        self._reader.wire()
+        self._reader.plan()
 
-    def _plan_read(self, kind: KindSpec, read: ReadSpec) -> None:
-        if read.is_bulk:
-            self._add(read.every_s, f"{kind.name}.{read.name}", self._bulk(kind, read), self._all(kind, read.name))
-            return
-        resources = [resource for resource in self._of(kind) if resource.present]
-        for i, resource in enumerate(resources):
-            run, indices = self._one(resource, read), self._some(resource, read.name)
-            spread = (i + 1) / len(resources)
-            self._add(read.every_s, f"{resource.label} {read.name}", run, indices, spread=spread)
+    async def _relearn(self) -> None:
+        """There is a new session: nothing is sent until the names are resolved and the values read in it.
 
-    def _plan_members(self, kind: KindSpec) -> None:
-        if kind.members is None:
-            return
-        resources = [resource for resource in self._of(kind) if resource.present]
-        for i, resource in enumerate(resources):
-            run = self._member(resource)
-            spread = (i + 1) / len(resources)
-            self._add(kind.members.every_s, f"{resource.label} members", run, list, spread=spread)
-
-    def _add(
-        self,
-        every_s: float,
-        label: str,
-        run: Callable[[], Awaitable[None]],
-        indices: Callable[[], list[int]],
-        *,
-        first: bool = True,
-        spread: float = 0.0,
-    ) -> None:
-        self._counter += 1
-        due = self._clock.monotonic() + (0.0 if first else every_s)
-        heapq.heappush(self._jobs, Job(due, self._counter, every_s, label, run, indices, spread))
-
-    def _all(self, kind: KindSpec, read: str) -> Callable[[], list[int]]:
-        return lambda: [row[0] for resource in self._of(kind) for row in resource.plans.get(read, ())]
-
-    @staticmethod
-    def _some(resource: Resource, read: str) -> Callable[[], list[int]]:
-        return lambda: [row[0] for row in resource.plans.get(read, ())]
-
-    # -- requests ------------------------------------------------------------------------------------------------
-
-    async def _list(self, kind: KindSpec) -> None:
-        if kind.list is None:
-            return
-        listed = await self.source.list_resources(kind.list)
-        if self._inventory.listed(self.source.name, kind, listed, self._exclude):
-            self._derivations.wire(self.source.name)
-
-    def _relist(self, kind: KindSpec) -> Callable[[], Awaitable[None]]:
-        async def run() -> None:
-            generation = self._inventory.generation
-            await self._list(kind)
-            if self._inventory.generation != generation:
-                self._plan()
-
-        return run
-
-    def _bulk(self, kind: KindSpec, read: ReadSpec) -> Callable[[], Awaitable[None]]:
-        async def run() -> None:
-            answer = await self.source.read_bulk(read)
-            present = [resource for resource in self._of(kind) if resource.present and not resource.trouble]
-            self._take(read.name, [(r, answer[r.id]) for r in present if r.id in answer])
-            absent = [resource for resource in present if resource.id not in answer]
-            if absent:
-                self._intake.missing(read.name, absent)
-
-        return run
-
-    def _one(self, resource: Resource, read: ReadSpec) -> Callable[[], Awaitable[None]]:
-        async def run() -> None:
-            document = await self.source.read(read, resource.path_values)
-            if resource.present and not resource.trouble:
-                self._take(read.name, [(resource, document)])
-
-        return run
-
-    def _member(self, resource: Resource) -> Callable[[], Awaitable[None]]:
-        async def run() -> None:
-            if resource.kind.members is None:
-                return
-            resource.members = await self.source.members(resource.kind.members, resource.path_values)
-            self._derivations.wire(self.source.name)
-
-        return run
-
-    def _take(self, read: str, documents: list[tuple[Resource, object]]) -> None:
-        generation = self._inventory.generation
-        self._intake.take(read, documents)
-        if self._inventory.generation != generation:
-            self._derivations.wire(self.source.name)
+        Raises:
+            Refused: another client takes the session again and again; pausing leaves the product to people.
+        """
+        now = self._clock.monotonic()
+        self._session = self.source.session_number
+        self.health.relogins += 1
+        self._relogins = [at for at in self._relogins if now - at < RELOGIN_WINDOW_S] + [now]
+        self._on_lost(self.source.name)
+        log.info("source.relogin", source=self.source.name, in_5_min=len(self._relogins))
+        if len(self._relogins) >= RELOGINS:
+            self._relogins.clear()
+            text = f"the session was lost {RELOGINS} times in 5 min: taken by another login; pausing 5 min"
+            raise Refused(text, 401, PAUSE_S)
+        await self._learn()
 
     # -- running -------------------------------------------------------------------------------------------------
 
@@ -252,78 +194,82 @@ class Poller:
                 for _ in range(self._parallel):
                     group.create_task(self._work())
         except* SourceError as errors:
-            raise _first(errors) from None
+            raise _worst(errors) from None
 
     async def _work(self) -> None:
         while True:
             now = self._clock.monotonic()
-            if not self._jobs or self._jobs[0].due > now:
-                wait = self._jobs[0].due - now if self._jobs else 1.0
-                await asyncio.sleep(min(wait, 1.0))
+            started = self._schedule.start(now) if now >= self._paused_until else None
+            if started is None:
+                wait_s = max(self._schedule.wait_s(now, LOOK_S), min(self._paused_until - now, LOOK_S))
+                await asyncio.sleep(wait_s)
                 continue
-            job = heapq.heappop(self._jobs)
-            if job.label in self._running:
-                job.due = now + OVERLAP_S
-                heapq.heappush(self._jobs, job)
-                continue
-            plan = self._plans
-            self._running.add(job.label)
+            job, plan = started
             try:
                 await self._run(job)
+                if self.source.session_number != self._session:
+                    await self._relearn()
             finally:
-                self._running.discard(job.label)
-            if plan == self._plans:
-                self._again(job)
-
-    def _again(self, job: Job) -> None:
-        now = self._clock.monotonic()
-        if job.spread:
-            job.due, job.spread = now + job.every_s * job.spread, 0.0
-        else:
-            job.due = max(now, job.due + job.every_s)
-        heapq.heappush(self._jobs, job)
+                self._schedule.end(job, plan, self._clock.monotonic())
+                self.health.overruns = self._schedule.overruns
 
     async def _run(self, job: Job) -> None:
         try:
             await self._timed(job.run())
-            if self.source.session_number != self._session_number:
-                self._session_number = self.source.session_number
-                self._on_lost(self.source.name)
         except (CredentialsRefused, SessionLost):
             raise
         except SourceError as error:
             self._failed(job, error)
         else:
-            if job.failures:
-                log.info("read.recovered", source=self.source.name, read=job.label)
-            job.failures = 0
+            self._recovered(job.label)
             self._failures_in_a_row = 0
 
-    def _failed(self, job: Job, error: SourceError) -> None:
+    def _recovered(self, label: str) -> None:
+        if label in self._failing:
+            self._failing.discard(label)
+            log.info("read.recovered", source=self.source.name, read=label)
+
+    def _note_failure(self, label: str, indices: Sequence[int], error: SourceError) -> None:
+        """One line at the change; what the login may not read is a config error, not an old value (U11)."""
         self.health.errors += 1
-        job.failures += 1
-        if job.failures == 1:
-            log.warning("read.failed", source=self.source.name, read=job.label, reason=str(error))
-        self._table.fail(job.indices(), str(error))
-        if isinstance(error, Refused) and error.retry_after_s:
-            job.due = self._clock.monotonic() + error.retry_after_s - job.every_s
+        if label not in self._failing:
+            self._failing.add(label)
+            log.warning("read.failed", source=self.source.name, read=label, reason=str(error))
+        self._table.fail(indices, str(error))
+        if isinstance(error, Refused) and error.status == FORBIDDEN:
+            now = self._clock.monotonic()
+            self._table.update((index, Sample(None, CONFIG_ERROR, str(error), now)) for index in indices)
+
+    def _failed(self, job: Job, error: SourceError) -> None:
+        now = self._clock.monotonic()
+        if isinstance(error, Refused):
+            if error.status == NOT_FOUND and job.label not in self._failing:
+                self._schedule.hasten(f"list {job.kind.name}", now)
+            if error.retry_after_s:
+                job.not_before = now + error.retry_after_s
+                if error.status == TOO_MANY:
+                    self._paused_until = job.not_before
+        self._note_failure(job.label, job.indices(), error)
         if isinstance(error, Unreachable):
             self._failures_in_a_row += 1
             if self._failures_in_a_row >= GONE_AFTER:
                 raise error
 
-    async def _timed(self, request: Awaitable[None]) -> None:
+    async def _timed(self, request: Awaitable[object]) -> None:
         started = self._clock.monotonic()
         await request
         now = self._clock.monotonic()
         self.health.last_good, self.health.poll_ms = now, (now - started) * 1000
 
 
-def _first(errors: BaseExceptionGroup[SourceError]) -> SourceError:
-    """The first leaf of a group: one reason is enough for a person."""
-    leaf: BaseException = errors
-    while isinstance(leaf, BaseExceptionGroup):
-        leaf = leaf.exceptions[0]
-    if not isinstance(leaf, SourceError):
-        raise leaf
-    return leaf
+def _worst(errors: BaseExceptionGroup[SourceError]) -> SourceError:
+    """One reason is enough for a person: a refused login, else the first."""
+    leaves: list[BaseException] = [errors]
+    found: list[SourceError] = []
+    while leaves:
+        leaf = leaves.pop(0)
+        if isinstance(leaf, BaseExceptionGroup):
+            leaves += leaf.exceptions
+        elif isinstance(leaf, SourceError):
+            found.append(leaf)
+    return next((error for error in found if isinstance(error, CredentialsRefused)), found[0])

@@ -29,8 +29,16 @@ class Listed:
 
 
 @dataclass(frozen=True, slots=True)
+class Reading:
+    """Under what an answer was asked for: the session's number and the (monotonic) time the request left."""
+
+    session: int
+    began: float
+
+
+@dataclass(frozen=True, slots=True)
 class WriteRequest:
-    """One body to send upstream.
+    """One body to send upstream, in session number `session` and in no other.
 
     `path_values` fill `{id}` and `{parent.id}`; `values` fill `{value}` `{default}` and `{point:NAME}`.
     """
@@ -39,6 +47,7 @@ class WriteRequest:
     release: bool
     path_values: Mapping[str, str]
     values: Mapping[str, Value]
+    session: int
 
 
 class Source(Protocol):
@@ -76,7 +85,12 @@ class Source(Protocol):
         """One answer split by resource id."""
 
     async def write(self, request: WriteRequest) -> str:
-        """Sends a command's body; returns the product's answer in words for the evidence."""
+        """Sends a command's body once; returns the product's answer in words for the evidence.
+
+        Raises:
+            SessionLost: the request's session is over; nothing was sent, or the product refused it unread.
+            NothingSent: a placeholder of the body has no value.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,4 +119,4 @@ class Commands(Protocol):
         """Relinquish_Default, None while the point it refers to has no value."""
 
 
-__all__ = ["Ask", "Clock", "Commands", "Listed", "PointSpec", "Source", "WriteRequest"]
+__all__ = ["Ask", "Clock", "Commands", "Listed", "PointSpec", "Reading", "Source", "WriteRequest"]

@@ -16,11 +16,13 @@ from gateway.core.point import CommandSpec, Factor, PointSpec
 from gateway.core.priority import PriorityArray
 from gateway.core.value import Value, ValueKind
 from gateway.engine.intake import ReadBack
-from gateway.engine.inventory import Resource
+from gateway.engine.resource import Resource
 
 UNREAD = ("", "not read yet", "not present")
 """Troubles under which a command is accepted and waits; any other inhibits the point."""
 DIGITS = 7
+Basis = tuple[int, str | None, str | None]
+"""Session, id and name under which a value was read: a PUT needs the same ones (C07)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,7 @@ class Setpoint:
     error: int = 0
     error_text: str = ""
     observed: bool = False
+    basis: Basis | None = None
 
     @property
     def authority(self) -> Authority:
@@ -112,6 +115,8 @@ class Setpoint:
             raise CommandRejected(Reject.TYPE, "a number is needed")
         if not math.isfinite(value):
             raise CommandRejected(Reject.NOT_FINITE, "NaN and infinity are never a limit")
+        if self.scale() is None:
+            raise CommandRejected(Reject.INHIBITED, "its scale is not known yet")
         low, high = self._range()
         unit = self.spec.unit
         if not low <= value <= high:
@@ -129,18 +134,21 @@ class Setpoint:
             raise CommandRejected(Reject.INHIBITED, "its range is not known yet")
         return low, high
 
-    def scale(self) -> tuple[float, float]:
-        """Scale and offset in force: value = raw x scale + offset."""
-        scale = self.resolve(self.resource, self.spec.scale)
-        return scale or 1.0, self.resolve(self.resource, self.spec.offset) or 0.0
+    def scale(self) -> tuple[float, float] | None:
+        """Scale and offset: value = raw x scale + offset; None while a point they refer to never had a value."""
+        scale, offset = self.resolve(self.resource, self.spec.scale), self.resolve(self.resource, self.spec.offset)
+        return None if not scale or offset is None else (scale, offset)
 
-    def raw(self, value: Value) -> Value:
-        """The value in the product's own unit and JSON type, whole numbers rounded to the tighter side."""
+    def raw(self, value: Value) -> Value | None:
+        """The value in the product's own unit and JSON type, rounded to the tighter side; None without a scale."""
         if self.spec.kind is ValueKind.ENUM:
             return next(text for text, code in self.spec.codes.items() if code == value)
         if self.spec.kind is not ValueKind.NUMBER or isinstance(value, str):
             return value
-        scale, offset = self.scale()
+        factors = self.scale()
+        if factors is None:
+            return None
+        scale, offset = factors
         raw = float(f"{(float(value) - offset) / scale:.{DIGITS}g}")
         match self.command.json_type:
             case "int":
@@ -159,7 +167,8 @@ class Setpoint:
             if self.command.none_when is not None or read_back.none:
                 return read_back.none
             default = self.default
-            return default is not None and self._near(read_back.raw, self.raw(default))
+            wanted = self.raw(default) if default is not None else None
+            return wanted is not None and self._near(read_back.raw, wanted)
         return not read_back.none and read_back.verified and self._near(read_back.raw, target.raw)
 
     def _near(self, raw: object, wanted: Value | None) -> bool:
@@ -168,7 +177,8 @@ class Setpoint:
         if mine is None or theirs is None:
             return raw == wanted
         if self.command.tolerance is not None:
-            allowed = abs(self.command.tolerance / self.scale()[0])
+            scale, _ = self.scale() or (1.0, 0.0)
+            allowed = abs(self.command.tolerance / scale)
         else:
             allowed = 0.5 if self.command.json_type == "int" else 1e-6 * max(1.0, abs(theirs))
         return abs(mine - theirs) <= allowed * (1 + 1e-9)
@@ -176,23 +186,22 @@ class Setpoint:
     def loosens(self, target: Target, read_back: ReadBack) -> bool:
         """Whether sending the target again would loosen what is in force upstream (C09)."""
         default = self.default
-        wanted = _number(self.raw(default) if target.release and default is not None else target.raw)
-        upstream = _number(read_back.raw)
-        if read_back.none or self.command.tighter == "none" or wanted is None or upstream is None:
-            return False
-        rising = self.scale()[0] > 0
-        return upstream != wanted and (upstream < wanted) == (rising == (self.command.tighter == "low"))
+        wanted = self.raw(default) if target.release and default is not None else target.raw
+        return not read_back.none and self._tighter(read_back.raw, wanted)
 
     def is_tighter(self, old: Target | None, raw: Value) -> bool:
         """Whether a new target is tighter than the old one, and so must not wait for the coalescing window."""
-        new = _number(raw)
-        if self.command.tighter == "none" or new is None:
+        if old is None or old.raw is None:
+            return self.command.tighter != "none" and _number(raw) is not None
+        return self._tighter(raw, old.raw)
+
+    def _tighter(self, raw: object, other: object) -> bool:
+        """Whether one raw value limits more than another."""
+        mine, theirs, factors = _number(raw), _number(other), self.scale()
+        if self.command.tighter == "none" or mine is None or theirs is None or factors is None:
             return False
-        before = _number(old.raw) if old is not None else None
-        if before is None:
-            return True
-        rising = self.scale()[0] > 0
-        return new != before and (new < before) == (rising == (self.command.tighter == "low"))
+        rising = factors[0] > 0
+        return mine != theirs and (mine < theirs) == (rising == (self.command.tighter == "low"))
 
 
 def _number(value: object) -> float | None:

@@ -31,6 +31,7 @@ class PointTable:
         self.specs: list[PointSpec] = []
         self._index: dict[str, int] = {}
         self._samples: list[Sample] = []
+        self._stale_after: list[float] = []
         self._blame: dict[int, str] = {}
         self._subscribers: list[Subscriber] = []
         self._derived: dict[int, tuple[Sequence[int], Derivation]] = {}
@@ -39,8 +40,12 @@ class PointTable:
     def __len__(self) -> int:
         return len(self.names)
 
-    def add(self, name: str, spec: PointSpec, reason: str = "not read yet") -> int:
+    def add(
+        self, name: str, spec: PointSpec, reason: str = "not read yet", *, stale_after_s: float | None = None
+    ) -> int:
         """Adds a point without a value; returns its index.
+
+        Only what comes from a read of its own grows stale by itself, after its spec's time or `stale_after_s`.
 
         Raises:
             ValueError: the name exists.
@@ -52,6 +57,10 @@ class PointTable:
         self.specs.append(spec)
         self._index[name] = index
         self._samples.append(Sample(None, BAD, reason, NEVER))
+        if stale_after_s is None:
+            measured = spec.read is not None and spec.command is None
+            stale_after_s = spec.stale_after_s if measured else math.inf
+        self._stale_after.append(stale_after_s)
         return index
 
     def rename(self, index: int, name: str) -> None:
@@ -67,6 +76,10 @@ class PointTable:
     def sample(self, index: int) -> Sample:
         """The newest sample; `value` is the last known one whatever its quality."""
         return self._samples[index]
+
+    def last_value(self, index: int) -> Value | None:
+        """The newest value there ever was, whatever became of it since."""
+        return self._samples[index].value
 
     def good_value(self, index: int) -> Value | None:
         """The value if it is good or stale, else None."""
@@ -134,14 +147,13 @@ class PointTable:
         """Makes old values stale and stale ones bad; call about once a second."""
         now = self._clock.monotonic()
         changed: list[int] = []
-        for index, sample in enumerate(self._samples):
+        for index, (sample, stale_after_s) in enumerate(zip(self._samples, self._stale_after, strict=True)):
             if sample.quality > STALE:
                 continue
-            spec = self.specs[index]
             age = now - sample.time
-            if age <= spec.stale_after_s or spec.derive is not None or spec.builtin or spec.member_of is not None:
+            if age <= stale_after_s:
                 continue
-            quality = BAD if age > BAD_AFTER * spec.stale_after_s else STALE
+            quality = BAD if age > BAD_AFTER * stale_after_s else STALE
             if quality is sample.quality:
                 continue
             reason = self._blame.get(index, "no answer")
@@ -162,6 +174,16 @@ class PointTable:
         return list(targets)
 
     def _rederive(self, targets: Sequence[int], changed: list[int]) -> None:
+        """Computes derived points, then those fed by them; a circle ends after as many rounds as there are points."""
+        for _ in range(len(self._derived)):
+            if not targets:
+                return
+            moved: list[int] = []
+            self._compute(targets, moved)
+            changed += moved
+            targets = self._fed_by(moved)
+
+    def _compute(self, targets: Sequence[int], changed: list[int]) -> None:
         now = self._clock.monotonic()
         for target in targets:
             inputs, compute = self._derived[target]

@@ -10,7 +10,7 @@ from gateway.addressing.builtin import LAYOUT_VERSION, MAGIC
 from gateway.core.point import SOURCE_KIND
 from gateway.core.value import BAD, GOOD, STALE, Quality, Sample, Value
 from gateway.engine.commands import CommandDesk
-from gateway.engine.inventory import Inventory, Resource
+from gateway.engine.inventory import Inventory, Resource, measured
 from gateway.engine.poller import Poller
 from gateway.engine.ports import Clock
 from gateway.engine.table import PointTable
@@ -67,23 +67,24 @@ class Vitals:
     def _put(self, batch: dict[int, Sample], index: int, value: Value | None) -> None:
         batch[index] = Sample(value, GOOD, "", self._clock.monotonic())
 
-    def _condition(self, resource: Resource) -> tuple[Quality, float]:
-        """The worst quality of a resource's shown points, and seconds since its newest good value."""
-        worst, newest = GOOD, -math.inf
+    def _condition(self, resource: Resource) -> tuple[Quality, float, bool]:
+        """The worst quality of a resource's points, seconds since its newest answer, and whether any is fresh."""
+        worst, newest, fresh = GOOD, -math.inf, False
         sample_of, specs = self._table.sample, self._table.specs
-        for index in resource.indices.values():
-            spec = specs[index]
-            if spec.builtin and not spec.name.endswith(".applied"):
-                continue
-            sample = sample_of(index)
+        for index in measured(resource):
+            spec, sample = specs[index], sample_of(index)
             if spec.optional and sample.time == -math.inf:
                 continue
             worst = max(worst, sample.quality)
-            newest = max(newest, sample.time)
-        return worst, self._clock.monotonic() - newest
+            if spec.derive is None and spec.member_of is None:
+                newest = max(newest, sample.time)
+                fresh = fresh or sample.quality is GOOD
+        return worst, self._clock.monotonic() - newest, fresh
 
-    def _status(self, resource: Resource, quality: Quality, age_s: float, batch: dict[int, Sample]) -> None:
-        online = resource.present and quality is not BAD and math.isfinite(age_s)
+    def _status(
+        self, resource: Resource, quality: Quality, age_s: float, fresh: bool, batch: dict[int, Sample]
+    ) -> None:
+        online = resource.present and fresh
         rows: tuple[tuple[str, Value | None], ...] = (
             ("status.online", int(online)),
             ("status.quality", int(quality)),
@@ -111,7 +112,7 @@ class Vitals:
         for name, value in values.items():
             self._put(batch, resource.indices[name], value)
         quality = GOOD if health.connected else STALE if math.isfinite(age) else BAD
-        self._status(resource, quality, age, batch)
+        self._status(resource, quality, age, health.connected, batch)
         if self.header is not None and f"{resource.source}.quality" in self.header.indices:
             self._put(batch, self.header.indices[f"{resource.source}.quality"], int(quality))
             seconds = min(int(age), 0xFFFE) if math.isfinite(age) else None
@@ -149,7 +150,5 @@ class Vitals:
     def alarms_active(self) -> int:
         """What a person should look at: sources that are down, resources in trouble, commands not in force."""
         down = sum(not poller.health.connected for poller in self.pollers.values())
-        trouble = sum(
-            bool(resource.trouble) and not resource.present for resource in self._inventory.resources.values()
-        )
+        trouble = sum(bool(resource.trouble) for resource in self._inventory.resources.values())
         return down + trouble + self._desk.alarms() + sum(map(bool, self._inventory.unassigned.values()))

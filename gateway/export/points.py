@@ -11,17 +11,23 @@ from gateway.core.value import STALE, Quality, Sample
 POINT_KEYS = ("point", "type", "unit", "access", "modbus", "bacnet", "value", "quality", "reason", "age_s")
 
 
+EXTRA_KEYS = ("scale", "word_order", "byte_order", "modbus_also", "bacnet_also")
+"""Keys a row has only where they say something: a register scale, another word order, further encodings."""
+
+
 def point_row(point: PlacedPoint, name: str, device: int | None, sample: Sample | None, now: float) -> dict[str, Any]:
-    """A JSON-ready row; registers are 0-based, further encodings stand under `modbus_also` / `bacnet_also`.
+    """A JSON-ready row; registers are 0-based, `type` is that of the first register.
 
     Without a sample (no running daemon) value, quality, reason and age_s are null; so is the value of a bad point.
     """
     spec = point.spec
     modbus = [_register(register) for register in point.registers]
     bacnet = [{"device": device, "object": o.object, "instance": o.instance} for o in point.objects]
+    if device is None:
+        bacnet = []
     row: dict[str, Any] = {
         "point": name,
-        "type": str(spec.kind),
+        "type": _type(point.registers[0]) if modbus else str(spec.kind),
         "unit": spec.unit,
         "access": "rw" if spec.command is not None or spec.writable else "r",
         "modbus": modbus[0] if modbus else None,
@@ -31,10 +37,6 @@ def point_row(point: PlacedPoint, name: str, device: int | None, sample: Sample 
         "reason": None,
         "age_s": None,
     }
-    if modbus[1:]:
-        row["modbus_also"] = modbus[1:]
-    if bacnet[1:]:
-        row["bacnet_also"] = bacnet[1:]
     if sample is not None:
         usable = sample.quality <= STALE or spec.command is not None
         age = now - sample.time
@@ -42,20 +44,36 @@ def point_row(point: PlacedPoint, name: str, device: int | None, sample: Sample 
         row["quality"] = Quality(sample.quality).name.lower()
         row["reason"] = sample.reason
         row["age_s"] = round(age, 1) if math.isfinite(age) else None
+    if modbus:
+        row |= _encoding(point.registers[0])
+    if modbus[1:]:
+        row["modbus_also"] = [
+            {**place, "type": _type(register), **_encoding(register)}
+            for place, register in zip(modbus[1:], point.registers[1:], strict=True)
+        ]
+    if bacnet[1:]:
+        row["bacnet_also"] = bacnet[1:]
     return row
 
 
+def _type(register: PlacedRegister) -> str:
+    kind = register.spec.type
+    return f"string({kind.string_bytes})" if kind.name == "string" else kind.name
+
+
 def _register(register: PlacedRegister) -> dict[str, Any]:
+    place = {"unit": register.unit, "register": register.register, "count": register.spec.type.words}
+    return place if register.spec.bit is None else {**place, "bit": register.spec.bit}
+
+
+def _encoding(register: PlacedRegister) -> dict[str, Any]:
+    """What else is needed to decode it, if it is not what everybody expects."""
     spec = register.spec
-    place: dict[str, Any] = {
-        "unit": register.unit,
-        "register": register.register,
-        "count": spec.type.words,
-        "type": f"string({spec.type.string_bytes})" if spec.type.name == "string" else spec.type.name,
-        "word_order": spec.word_order,
-    }
-    if spec.bit is not None:
-        place["bit"] = spec.bit
+    encoding: dict[str, Any] = {}
     if spec.scale != 1:
-        place["scale"] = spec.scale
-    return place
+        encoding["scale"] = spec.scale
+    if spec.word_order != "big":
+        encoding["word_order"] = spec.word_order
+    if spec.byte_order != "big":
+        encoding["byte_order"] = spec.byte_order
+    return encoding

@@ -2,5 +2,6 @@
 
 from gateway.mapping.load import LoadedMapping, load_mapping
 from gateway.mapping.models import MappingFile
+from gateway.mapping.schema import mapping_schema
 
-__all__ = ["LoadedMapping", "MappingFile", "load_mapping"]
+__all__ = ["LoadedMapping", "MappingFile", "load_mapping", "mapping_schema"]

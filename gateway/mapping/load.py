@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gateway.config.check import validate
-from gateway.config.strict_yaml import Document, KeyPath, read_yaml
+from gateway.config.strict_yaml import Document, KeyPath, read_yaml, shown_path
 from gateway.core.errors import Fault
-from gateway.core.point import KindSpec, Product
+from gateway.core.point import Product
 from gateway.core.registers import Order
-from gateway.mapping.compile import Findings, KindCompiler, Nearest
+from gateway.mapping.compile import compile_kinds
+from gateway.mapping.findings import Findings, Nearest
 from gateway.mapping.models import MappingFile
 
 BASES = {"evce": "/api/v2", "bender": "/v1"}
@@ -36,8 +36,11 @@ class LoadedMapping:
 def load_mapping(
     file: Path, word_order: Order = "big", byte_order: Order = "big"
 ) -> tuple[LoadedMapping | None, list[Fault]]:
-    """Loads one mapping; orders are the server's, for whatever does not say its own."""
-    document = _read_chain(file.resolve(), [])
+    """Loads one mapping; orders are the server's, for whatever does not say its own.
+
+    A mapping with faults that do not keep it from being compiled is returned with them, for further checks.
+    """
+    document, root = _read_chain(file.resolve(), [])
     if document.faults:
         return None, document.faults
     model, faults = validate(MappingFile, document)
@@ -45,47 +48,41 @@ def load_mapping(
         return None, faults
     found = Findings(document)
     near = Nearest(word_order=word_order, byte_order=byte_order).under(model)
-    kinds = {name: KindCompiler(name, part, model, near, found).compile() for name, part in model.resources.items()}
-    if "source" in kinds:
-        found.fault(("resources", "source"), "the resource `source` is built in")
-    pool = hashlib.sha256(document.file.encode()).hexdigest()[:12]
+    kinds = compile_kinds(model, near, found)
+    pool = hashlib.sha256(str(root).encode()).hexdigest()[:12]
     product = Product(model.product, model.base if model.base is not None else BASES[model.product], pool, kinds)
-    if found.faults:
-        return None, found.faults
-    return LoadedMapping(file, product, document, found.warnings), []
+    return LoadedMapping(file, product, document, found.warnings), found.faults
 
 
-def outer_read(kinds: Sequence[KindSpec], kind: KindSpec) -> KindSpec:
-    """The kind whose read feeds a kind that lives inside others."""
-    by_name = {item.name: item for item in kinds}
-    while kind.within is not None:
-        kind = by_name[kind.within.parent]
-    return kind
-
-
-def _read_chain(file: Path, seen: list[Path]) -> Document:
-    """A file merged onto what it extends; marks of every file are kept."""
+def _read_chain(file: Path, seen: list[Path]) -> tuple[Document, Path]:
+    """A file merged onto what it extends, and the file at the end of the chain; marks of every file are kept."""
     document = read_yaml(file)
     data = document.data
-    if document.faults or not isinstance(data, dict) or "extends" not in data:
-        return document
-    base_name = data.pop("extends")
-    if not isinstance(base_name, str):
+    if not isinstance(data, dict) or "extends" not in data:
+        return document, file
+    name = data.pop("extends")
+    if not isinstance(name, str):
         document.faults.append(document.fault(("extends",), "must be a file name"))
-        return document
+        return document, file
     seen = [*seen, file]
-    base_file = (file.parent / base_name).resolve()
-    if base_file in seen or len(seen) > DEEPEST_CHAIN:
-        document.faults.append(document.fault(("extends",), f"{base_name} extends this file again"))
-        return document
-    base = _read_chain(base_file, seen)
-    if base.faults:
-        if not base_file.exists():
-            base.faults = [document.fault(("extends",), f"{base_file} cannot be read: there is no such file")]
-        return base
-    base.data = _merge(base, document, base.data, data, ())
-    base.marks[()] = document.marks[()]
-    return base
+    base_file = (file.parent / name).resolve()
+    problem = None
+    if base_file in seen:
+        problem = f"{name} leads back to this file: a mapping cannot extend itself"
+    elif len(seen) > DEEPEST_CHAIN:
+        problem = f"more than {DEEPEST_CHAIN} files extend each other"
+    elif not base_file.is_file():
+        problem = f"there is no file {shown_path(base_file)}"
+    if problem is not None:
+        document.faults.append(document.fault(("extends",), problem))
+        return document, file
+    base, root = _read_chain(base_file, seen)
+    faults = base.faults + document.faults
+    if not faults:
+        base.data = _merge(base, document, base.data, data, ())
+        base.marks[()] = document.marks[()]
+    base.faults = faults + [fault for fault in document.faults if fault not in faults]
+    return base, root
 
 
 def _merge(base: Document, over: Document, old: Any, new: Any, path: KeyPath) -> Any:
@@ -98,6 +95,11 @@ def _merge(base: Document, over: Document, old: Any, new: Any, path: KeyPath) ->
                 del merged[key]
                 _forget(base, at)
                 continue
+            if value is None and not _is_body(path):
+                known = ", ".join(str(name) for name in old) or "nothing"
+                text = f"null removes, and there is no {key!r} in the file this one extends; there is: {known}"
+                over.faults.append(over.fault(at, text, at_key=True))
+                continue
             merged[key] = _merge(base, over, merged.get(key), value, at)
             base.keys[at] = over.keys.get(at, base.keys.get(at, over.marks[()]))
         return merged
@@ -105,6 +107,11 @@ def _merge(base: Document, over: Document, old: Any, new: Any, path: KeyPath) ->
     for marks, others in ((base.marks, over.marks), (base.keys, over.keys)):
         marks.update({at: mark for at, mark in others.items() if at[: len(path)] == path})
     return new
+
+
+def _is_body(path: KeyPath) -> bool:
+    """Whether null is a value here: in what is sent to the product."""
+    return len(path) > 5 and path[4] == "command" and path[5] in ("body", "release")
 
 
 def _forget(document: Document, path: KeyPath) -> None:

@@ -5,14 +5,20 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, GetJsonSchemaHandler, WithJsonSchema, model_validator
+from pydantic_core import CoreSchema
 
-from gateway.config.check import Strict
+from gateway.config.check import Strict, WrongKeyError, in_words
 
 Order = Literal["big", "little"]
 OnLossKey = Literal["nan", "hold", "exception"]
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-Key = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+KEY = in_words(
+    r"^[a-z][a-z0-9_]{0,39}$", "must begin with a small letter and hold only small letters, digits and _ (at most 40)"
+)
+OF = in_words(r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_.]*$", "must be KIND.POINT, e.g. station.status")
+BASE = in_words(r"^(/[A-Za-z0-9._~-]+)*$", "must be a path such as /api/v2, without a / at its end")
+Key = Annotated[str, Field(pattern=KEY)]
 
 
 def _duration(value: Any) -> float:
@@ -29,8 +35,22 @@ def _as_list(value: Any) -> Any:
     return value if isinstance(value, list) or value is None else [value]
 
 
-Duration = Annotated[float, BeforeValidator(_duration)]
-Paths = Annotated[list[str], BeforeValidator(_as_list), Field(min_length=1)]
+DURATION = r"^[0-9]+(\.[0-9]+)?(ms|s|m|h|d)$"
+Duration = Annotated[float, BeforeValidator(_duration), WithJsonSchema({"type": "string", "pattern": DURATION})]
+Paths = Annotated[
+    list[str],
+    BeforeValidator(_as_list),
+    Field(min_length=1),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}),
+]
+
+
+class _OneOrMore:
+    """A list that may also be written as its one item; says so in the JSON Schema."""
+
+    def __get_pydantic_json_schema__(self, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        schema = handler(core_schema)
+        return {"anyOf": [schema["items"], schema]}
 
 
 class FactorModel(Strict):
@@ -84,7 +104,7 @@ class ReadModel(Strict):
         if (self.items is None) != (self.match is None):
             raise ValueError("a bulk read needs both items and match")
         if self.items is not None and "{id}" in self.get:
-            raise ValueError("a bulk read's path cannot hold {id}")
+            raise WrongKeyError("get", "a bulk read's path cannot hold {id}")
         return self
 
 
@@ -102,7 +122,7 @@ class DeriveModel(Strict):
     """A value computed from another kind's point."""
 
     op: Literal["sum", "count", "max", "min", "mean"]
-    of: str = Field(pattern=r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_.]*$", description="kind.point")
+    of: str = Field(pattern=OF, description="kind.point")
     where: int | bool | str | list[int | bool | str] | None = None
 
 
@@ -136,6 +156,9 @@ class ObjectModel(Strict):
     receipt: int | None = Field(None, ge=0, description="offset of the receipt objects")
 
 
+JsonType = Literal["float", "int", "bool", "string"]
+
+
 class CommandModel(Strict):
     """How a point is written."""
 
@@ -145,7 +168,7 @@ class CommandModel(Strict):
     release: Any
     default: FactorKey | int | bool | None = None
     none_when: str | None = None
-    as_: Literal["float", "int", "bool", "string"] = Field("float", alias="as")
+    as_: JsonType | None = Field(None, alias="as", description="JSON type of {value}; float for a number")
     verify: str | None = None
     tolerance: float | None = Field(None, ge=0, description="in the point's unit")
     floor: float | None = Field(None, ge=0)
@@ -184,19 +207,23 @@ class PointModel(Inherited):
     skip_bad: bool = False
     range: Annotated[list[FactorKey], Field(min_length=2, max_length=2)] | None = None
     command: CommandModel | None = None
-    modbus: Annotated[list[RegisterModel], BeforeValidator(_as_list)] = Field(default_factory=list)
-    bacnet: Annotated[list[ObjectModel], BeforeValidator(_as_list)] = Field(default_factory=list)
+    modbus: Annotated[list[RegisterModel], BeforeValidator(_as_list), _OneOrMore()] = Field(default_factory=list)
+    bacnet: Annotated[list[ObjectModel], BeforeValidator(_as_list), _OneOrMore()] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _origin(self) -> PointModel:
         if (self.from_ is None) != (self.path is None):
             raise ValueError("from and path go together")
         if self.derive is not None and (self.path is not None or self.command is not None):
-            raise ValueError("a derived point has no from, path or command")
+            raise WrongKeyError("derive", "a derived point has no from, path or command")
+        if self.skip_bad and self.derive is None:
+            raise WrongKeyError("skip_bad", "skip_bad goes with derive")
         if self.command is not None and self.path is None:
-            raise ValueError("a commandable point needs from and path: every write is proven by reading it back")
+            raise WrongKeyError(
+                "command", "a commandable point needs from and path: every write is proven by reading it back"
+            )
         if self.optional and self.absent is not None:
-            raise ValueError("say absent or optional, not both")
+            raise WrongKeyError("absent", "say absent or optional, not both")
         return self
 
 
@@ -214,25 +241,27 @@ class ResourceModel(Inherited):
     bacnet: InstancesModel | None = None
     points: dict[Key, PointModel] = Field(default_factory=dict)
 
+    @property
+    def placeholders(self) -> tuple[str, ...]:
+        """What a request about one resource of this kind may hold."""
+        if self.within is not None:
+            return ("id", "parent.id")
+        return ("id",) if self.list is not None else ()
+
     @model_validator(mode="after")
     def _place(self) -> ResourceModel:
         inside = (self.within, self.from_, self.items, self.id)
         if any(part is not None for part in inside) and not all(part is not None for part in inside):
             raise ValueError("a kind inside another needs within, from, items and id")
         if self.within is not None and self.list is not None:
-            raise ValueError("say list or within, not both")
+            raise WrongKeyError("within", "say list or within, not both")
         return self
 
 
 class MappingFile(Inherited):
     """A whole mapping file, after `extends` was merged."""
 
+    extends: str | None = Field(None, description="a mapping this one adds to, merged by key; null removes")
     product: Literal["evce", "bender"]
-    base: str | None = Field(None, pattern=r"^(/[A-Za-z0-9._~-]+)*$", description="defaults by product")
+    base: str | None = Field(None, pattern=BASE, description="defaults by product")
     resources: dict[Key, ResourceModel]
-
-
-class ExtendingFile(Strict):
-    """The one key of a file that extends another which is read before the merge."""
-
-    extends: str

@@ -56,9 +56,23 @@ def _parse(text: str) -> Any:
     try:
         node: Any = parser.Parser().parse(text).parsed
     except exceptions.JMESPathError as error:
-        reason = str(error).split("\n", 1)[0].rstrip(":")
-        raise ValueError(f"is not JMESPath: {reason}") from None
+        raise ValueError(f"is not JMESPath: {_reason(error, text)}") from None
     return node
+
+
+def _reason(error: exceptions.JMESPathError, text: str) -> str:
+    if KEY in text:
+        return f"`{KEY}` stands alone, and only as the id or match of an object's members"
+    match error:
+        case exceptions.EmptyExpressionError():
+            return "it is empty"
+        case exceptions.IncompleteExpressionError():
+            return "something is missing at its end"
+        case exceptions.LexerError():
+            return f"{error.message} at column {error.lex_position + 1}"
+        case exceptions.ParseError():
+            return f"{error.token_value!r} does not belong at column {error.lex_position + 1}"
+    return str(error).split("\n", 1)[0]
 
 
 def _closure(node: dict[str, Any]) -> _Get:

@@ -7,12 +7,11 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from gateway.core.errors import BadAnswer, CredentialsRefused, Refused, SessionLost
+from gateway.core.errors import BadAnswer, CredentialsRefused, Refused
 from gateway.engine.ports import Clock
 from gateway.sources.http import Http
 from gateway.sources.session import Session
 
-TRIES = 2
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
@@ -23,34 +22,36 @@ class BenderSession(Session):
         super().__init__(http, base, clock)
         self._username, self._password = username, password
         self._session_id = ""
-        self._refusals = 0
 
     def _headers(self) -> Mapping[str, str]:
         return {"Authorization": self._session_id}
 
     async def _login(self) -> None:
-        """Fetches a one-time token and logs in with sha256(password + token); two tries at most.
+        """Logs in with sha256(password + one-time token); a second token for the case that another client took it.
 
         Raises:
-            CredentialsRefused: user or password are wrong; not to be repeated.
+            CredentialsRefused: refused with two tokens, so user or password are wrong; not to be repeated.
         """
-        if self._refusals >= TRIES:
-            raise CredentialsRefused(f"credentials of {self._username!r} refused; waiting for a change", 401)
+        for last in (False, True):
+            try:
+                self._session_id = await self._prove()
+                return
+            except Refused as error:
+                if error.status not in (401, 403):
+                    raise
+                if last:
+                    text = f"user or password of {self._username!r} refused; waiting for a change"
+                    raise CredentialsRefused(text, error.status) from error
+
+    async def _prove(self) -> str:
         path = f"{self.base}/login"
         offered = (await self.http.request("GET", path)).document
         token = offered.get("token") if isinstance(offered, dict) else None
         if not isinstance(token, str):
             raise BadAnswer("login: the answer holds no token")
         proof = hashlib.sha256((self._password() + token).encode()).hexdigest()
-        try:
-            answer = await self.http.request("POST", path, body={"username": self._username, "password": proof})
-        except (SessionLost, Refused) as error:
-            if error.status not in (401, 403):
-                raise
-            self._refusals += 1
-            raise CredentialsRefused(f"user or password of {self._username!r} refused", error.status) from error
-        self._session_id = _session_id(answer.document)
-        self._refusals = 0
+        answer = await self.http.request("POST", path, body={"username": self._username, "password": proof})
+        return _session_id(answer.document)
 
     async def _logout(self) -> None:
         await self.http.request("POST", f"{self.base}/logout", headers=self._headers())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
@@ -10,7 +11,10 @@ from gateway.engine.ports import Clock
 from gateway.sources.http import Http
 from gateway.sources.session import Session
 
-TRIES = 2
+FORBIDDEN = 403
+FORBIDDEN_WAIT_S = 1800.0
+TOKEN = re.compile(r"[\x21-\x7e]{1,8192}")
+"""What may stand in a header."""
 
 
 class TokenStore(Protocol):
@@ -38,35 +42,33 @@ class EvceSession(Session):
         super().__init__(http, base, clock)
         self._source, self._username, self._password, self._tokens = source, username, password, tokens
         self._token: str | None = tokens.load_token(source)
-        self._refusals = 0
 
     def _headers(self) -> Mapping[str, str]:
         return {"Authorization": f"Bearer {self._token}"} if self._token else {}
 
     async def _login(self) -> None:
-        """Logs the remembered session out, then in; at most two tries with a password the product refuses.
+        """Logs the remembered session out, then in.
 
         Raises:
-            CredentialsRefused: wrong user or password, or the account is blocked; not to be repeated.
+            CredentialsRefused: wrong user or password: not to be repeated; account blocked or taken (403): not
+                before an idle session at the product would have ended.
         """
-        if self._refusals >= TRIES:
-            raise CredentialsRefused(f"credentials of {self._username!r} refused; waiting for a change", 401)
         if self._token is not None:
             await self._forget()
         body = {"login": self._username, "password": self._password()}
         try:
             answer = await self.http.request("POST", f"{self.base}/login/login", body=body)
         except SessionLost as error:
-            self._refusals += 1
-            raise CredentialsRefused(f"user or password of {self._username!r} refused", 401) from error
+            text = f"user or password of {self._username!r} refused; waiting for a change"
+            raise CredentialsRefused(text, 401) from error
         except Refused as error:
-            if error.status == 403:
-                raise CredentialsRefused(f"login refused: {error}", 403) from error
+            if error.status == FORBIDDEN:
+                text = f"login refused: {error}; next try in {FORBIDDEN_WAIT_S / 60:g} min"
+                raise CredentialsRefused(text, FORBIDDEN, FORBIDDEN_WAIT_S) from error
             raise
         token = answer.document.get("token") if isinstance(answer.document, dict) else None
-        if not isinstance(token, str) or not token:
+        if not isinstance(token, str) or not TOKEN.fullmatch(token):
             raise BadAnswer("login: the answer holds no token")
-        self._refusals = 0
         self._tokens.save_token(self._source, token)
         self._token = token
 
@@ -74,7 +76,7 @@ class EvceSession(Session):
         """Revokes the old token, as the guide recommends, whatever the product says to it."""
         try:
             await self._logout()
-        except Refused:
+        except (Refused, BadAnswer):
             self._token = None
 
     async def _logout(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -54,14 +55,21 @@ class Answer:
 
 
 def new_client_session(parallel: int) -> aiohttp.ClientSession:
-    """A client session of one source: no cookies, no proxy, at most `parallel` + 2 connections (2 for commands)."""
-    return aiohttp.ClientSession(
+    """A client session of one source: no cookies, no proxy, at most `parallel` + 2 connections (2 for commands).
+
+    aiohttp would send a PUT again by itself when its connection breaks. Absolute values make that harmless for the
+    limit, but the repeat would come without the GET that has to settle an ambiguous end, and after the caller may
+    have asked for something newer. So it is switched off; `Http` repeats reads, and nothing but reads.
+    """
+    client = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=parallel + 2, ttl_dns_cache=300, enable_cleanup_closed=False),
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,
         headers={"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "evce-gateway"},
         trust_env=False,
     )
+    client._retry_connection = False  # noqa: SLF001  # there is no public switch
+    return client
 
 
 class Http:
@@ -97,21 +105,36 @@ class Http:
         """
         where = f"{method} {path}"
         try:
-            async with self._client.request(
-                method,
-                self._url + path,
-                json=body,
-                headers=headers,
-                ssl=self._ssl,
-                timeout=self._timeout,
-                allow_redirects=False,
-            ) as response:
-                content = await self._read(response, where)
-                if 200 <= response.status < 300:
-                    return Answer(response.status, decode(content, where))
-                self._refuse(response, content, where)
+            try:
+                return await self._once(method, path, body, headers)
+            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+                if method != "GET" or isinstance(error, aiohttp.ClientConnectorError):
+                    raise
+                return await self._once(method, path, body, headers)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise self._translated(error, where) from error
+
+    async def _once(self, method: str, path: str, body: Any, headers: Mapping[str, str] | None) -> Answer:
+        where = f"{method} {path}"
+        async with self._client.request(
+            method,
+            self._url + path,
+            json=body,
+            headers=headers,
+            ssl=self._ssl,
+            timeout=self._timeout,
+            allow_redirects=False,
+        ) as response:
+            if not 200 <= response.status < 300:
+                self._refuse(response, await self._reason(response, where), where)
+            return Answer(response.status, decode(await self._read(response, where), where))
+
+    async def _reason(self, response: aiohttp.ClientResponse, where: str) -> bytes:
+        """The body of a refusal, which only explains: what is wrong with it must not hide the status."""
+        try:
+            return await self._read(response, where)
+        except (BadAnswer, aiohttp.ClientError, TimeoutError, OSError):
+            return b""
 
     async def _read(self, response: aiohttp.ClientResponse, where: str) -> bytes:
         if response.headers.get("Content-Encoding", "identity").lower() not in ("", "identity"):
@@ -178,11 +201,19 @@ def decode(content: bytes, where: str) -> Any:
         return json.loads(content, object_pairs_hook=_object)
     except RecursionError:
         raise BadAnswer(f"{where}: malformed JSON: nested too deep") from None
+    except _TwiceError as error:
+        raise BadAnswer(f"{where}: malformed JSON: the member {error} stands twice") from None
     except UnicodeDecodeError:
         raise BadAnswer(f"{where}: malformed JSON: not UTF-8") from None
     except json.JSONDecodeError as error:
         begins = shorten(content[:40].decode("utf-8", "replace"))
         raise BadAnswer(f"{where}: not JSON ({error.msg} at {error.pos}), begins {begins}") from None
+    except ValueError as error:
+        raise BadAnswer(f"{where}: malformed JSON: {shorten(str(error))}") from None
+
+
+class _TwiceError(Exception):
+    """A member stands twice in an object."""
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -190,7 +221,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(members) != len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise BadAnswer(f"malformed JSON: the member {shorten(twice)} stands twice")
+        raise _TwiceError(shorten(twice))
     return members
 
 
@@ -206,6 +237,7 @@ def _message(content: bytes) -> str:
 
 def _retry_after(text: str | None) -> float | None:
     try:
-        return min(max(float(text or ""), 0.0), RETRY_AFTER_AT_MOST_S)
+        seconds = float(text or "nan")
     except ValueError:
         return None
+    return None if math.isnan(seconds) else min(max(seconds, 0.0), RETRY_AFTER_AT_MOST_S)

@@ -8,13 +8,16 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
-from gateway.core.errors import BadAnswer, Refused
+import structlog
+
+from gateway.core.errors import BadAnswer, NothingSent, Refused
 from gateway.core.point import ListSpec, MembersSpec, Path, ReadSpec
 from gateway.core.value import json_text, shorten
 from gateway.engine.ports import Clock, Listed, WriteRequest
 from gateway.sources.session import Session
 
-_PLACEHOLDER = re.compile(r"\{([a-z_.]+(?::[A-Za-z_]+)?)\}")
+log = structlog.get_logger("sources")
+_PLACEHOLDER = re.compile(r"\{([a-z_.]+(?::[A-Za-z0-9_]+)?)\}")
 
 
 class MappedSource:
@@ -24,6 +27,7 @@ class MappedSource:
         self.name = name
         self._session = session
         self._clock = clock
+        self._nameless: dict[str, list[str]] = {}
 
     @property
     def session_age_s(self) -> float | None:
@@ -42,14 +46,25 @@ class MappedSource:
     async def list_resources(self, spec: ListSpec) -> list[Listed]:
         document = (await self._session.request("GET", spec.path)).document
         listed: list[Listed] = []
+        nameless: list[str] = []
         for key, item in _items(document, spec.items, spec.path):
             ident = key if spec.by_key else json_text(spec.id(item))
             name = json_text(spec.name(item))
-            if ident is None or name is None:
-                missing = spec.id.text if ident is None else spec.name.text
-                raise BadAnswer(f"GET {spec.path}: an item has no {missing}: {shorten(item)}")
-            listed.append(Listed(ident, name, json_text(spec.guard(item)) if spec.guard else None))
+            if ident is None:
+                raise BadAnswer(f"GET {spec.path}: an item has no {spec.id.text}: {shorten(item)}")
+            if name is None:
+                nameless.append(ident)
+            else:
+                listed.append(Listed(ident, name, json_text(spec.guard(item)) if spec.guard else None))
+        self._note_nameless(spec, nameless)
         return listed
+
+    def _note_nameless(self, spec: ListSpec, ids: list[str]) -> None:
+        """An item without a name cannot be addressed; it is left out, and said once when that changes."""
+        if ids != self._nameless.get(spec.path, []):
+            missing = f"no {spec.name.text}"
+            log.warning("list.nameless", source=self.name, path=spec.path, reason=missing, ids=", ".join(ids) or "none")
+        self._nameless[spec.path] = ids
 
     async def members(self, spec: MembersSpec, path_values: Mapping[str, str]) -> list[str]:
         path = fill_path(spec.path, path_values)
@@ -65,11 +80,14 @@ class MappedSource:
     async def read(self, spec: ReadSpec, path_values: Mapping[str, str]) -> Any:
         path = fill_path(spec.path, path_values)
         try:
-            return (await self._session.request("GET", path)).document
+            answer = await self._session.request("GET", path)
         except Refused as error:
             if error.status in spec.none_status:
                 return None
             raise
+        if answer.document is None and answer.status not in spec.none_status:
+            raise BadAnswer(f"GET {path}: {answer.status} without content")
+        return answer.document
 
     async def read_bulk(self, spec: ReadSpec) -> dict[str, Any]:
         if spec.items is None or spec.match is None:
@@ -88,7 +106,7 @@ class MappedSource:
         path = fill_path(command.path, request.path_values)
         template = command.release if request.release else command.body
         body = fill_body(template, {**request.values, **request.path_values}, self._clock.wall())
-        answer = await self._session.request(command.method, path, body)
+        answer = await self._session.request_in(request.session, command.method, path, body)
         return f"{answer.status} {shorten(answer.document)}"
 
 
@@ -119,6 +137,8 @@ def _value(name: str, values: Mapping[str, Any], wall: float) -> Any:
             return int(wall)
         case "now:epoch_ms":
             return int(wall * 1000)
+    if name not in values:
+        raise NothingSent(f"the body needs {{{name}}}, which has no value yet")
     return values[name]
 
 

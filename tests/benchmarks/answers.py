@@ -96,13 +96,13 @@ class Meter:
 
     def _take(self, inner: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(inner)
-        def take(intake: Intake, read: str, documents: list[Any]) -> None:
+        def take(intake: Intake, read: str, documents: Any, *more: Any, **options: Any) -> None:
             if len(documents) < STATIONS:
-                inner(intake, read, documents)
+                inner(intake, read, documents, *more, **options)
                 return
             self._cpu.clear()
             self._inside, entered = True, time.thread_time_ns()
-            inner(intake, read, documents)
+            inner(intake, read, documents, *more, **options)
             self._inside, left = False, time.thread_time_ns()
             self._note(entered, left)
 

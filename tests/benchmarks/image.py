@@ -57,10 +57,11 @@ def _want(row: dict[str, Any]) -> Want | None:
     place = row["modbus"]
     if own or place is None or row["value"] in (None, ""):
         return None
-    register_type = parse_register_type(place["type"])
+    encoding = {"word_order": "big", **row, **place}
+    register_type = parse_register_type(encoding["type"])
     if register_type is None or register_type.name == "bits":
         return None
-    return Want(place["register"], sentinel(register_type, place["word_order"], "big"))
+    return Want(place["register"], sentinel(register_type, encoding["word_order"], "big"))
 
 
 def _end(want: Want) -> int:

@@ -23,6 +23,7 @@ from typing import Any
 
 import aiohttp
 
+from gateway.checkout import ModbusError
 from tests.benchmarks.image import Block, blocks, complete
 from tests.benchmarks.imports import import_rows
 from tests.benchmarks.rig import (
@@ -162,7 +163,7 @@ def main() -> int:
         with tempfile.TemporaryDirectory(prefix="evce-bench-") as folder:
             rows = asyncio.run(measure(Path(folder)))
         show("the main job: 500 stations, 50 zones, 20 meters", rows + answer_rows())
-    except BrokenError as error:
+    except (BrokenError, ModbusError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     return 0

@@ -113,7 +113,7 @@ class Gateway:
 
     async def client(self) -> ModbusClient:
         """An unopened Modbus client, once the port answers."""
-        deadline = self.started + START_PATIENCE_S
+        deadline = time.monotonic() + START_PATIENCE_S
         while time.monotonic() < deadline and self.process.poll() is None:
             with contextlib.suppress(OSError):
                 _, writer = await asyncio.open_connection("127.0.0.1", self.modbus_port)

@@ -1,0 +1,129 @@
+"""Checks that need more than one file: the configuration against its mappings, and the mappings against each other."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from gateway.addressing import expand, overlaps, region_faults
+from gateway.addressing.builtin import SOURCE_REGION
+from gateway.config import LoadedConfig
+from gateway.config.strict_yaml import KeyPath, shown_path
+from gateway.core.errors import Fault
+from gateway.core.point import KindSpec, Product
+from gateway.core.registers import Order
+from gateway.mapping import LoadedMapping
+
+
+def layout_faults(mapping: LoadedMapping, orders: tuple[Order, Order]) -> list[Fault]:
+    """Overlaps inside the blocks of one mapping."""
+    faults: list[Fault] = []
+    for kind in mapping.product.kinds.values():
+        for point, protocol, text in overlaps(expand(kind, *orders), kind.modbus, kind.bacnet):
+            at: KeyPath = ("resources", kind.name, "points", point.partition(".")[0], protocol)
+            if at[:-1] not in mapping.document.marks:
+                at = ("resources", kind.name, "modbus", "status")
+            faults.append(mapping.document.fault(at, f"{point} {text}"))
+    return faults
+
+
+def placing_faults(mappings: Sequence[LoadedMapping]) -> list[Fault]:
+    """Overlaps between the regions of all kinds of all mappings in use."""
+    labels: dict[str, tuple[LoadedMapping, str]] = {}
+    kinds: list[tuple[str, str, KindSpec]] = []
+    several = Counter(mapping.file.name for mapping in mappings)
+    for mapping in mappings:
+        file = mapping.file.name if several[mapping.file.name] == 1 else str(mapping.file)
+        for kind in mapping.product.kinds.values():
+            label = f"{kind.name} of {file}"
+            labels[label] = (mapping, kind.name)
+            kinds.append((label, mapping.product.pool, kind))
+    faults: list[Fault] = []
+    for label, protocol, text in region_faults(kinds):
+        mapping, name = labels[label]
+        faults.append(mapping.document.fault(("resources", name, protocol, "first"), text))
+    return faults
+
+
+def source_faults(loaded: LoadedConfig, i: int, product: Product) -> list[Fault]:
+    """One source against its mapping: the product's kind, and the kinds its `expect` and `exclude` name."""
+    source, document = loaded.config.sources[i], loaded.document
+    faults: list[Fault] = []
+    if product.name != source.kind:
+        text = f"this mapping is for {product.name}, and the source is of kind {source.kind}"
+        faults.append(document.fault(("sources", i, "mapping"), text))
+    listed = ", ".join(name for name, k in product.kinds.items() if k.list is not None) or "none"
+    for kind, names in source.expect.items():
+        spec = product.kinds.get(kind)
+        if spec is None or spec.list is None:
+            text = f"the mapping lists no {kind}; it lists: {listed}"
+            faults.append(document.fault(("sources", i, "expect", kind), text, at_key=True))
+        for at, name in enumerate(names):
+            if name in names[:at]:
+                faults.append(document.fault(("sources", i, "expect", kind, at), f"the name {name!r} stands twice"))
+    for at, pattern in enumerate(source.exclude):
+        kind = pattern.partition("/")[0]
+        if kind not in product.kinds and not set("*?[") & set(kind):
+            text = f"the mapping lists no {kind}; it lists: {listed}"
+            faults.append(document.fault(("sources", i, "exclude", at), text))
+    return faults
+
+
+def pool_faults(loaded: LoadedConfig, products: Mapping[str, Product]) -> list[Fault]:
+    """Regions too small for what is expected of the sources that share them."""
+    faults: list[Fault] = []
+    used: Counter[tuple[str, str]] = Counter()
+    for i, source in enumerate(loaded.config.sources):
+        product = products.get(source.name)
+        for kind, names in source.expect.items() if product is not None else ():
+            spec = product.kinds.get(kind) if product is not None else None
+            if product is None or spec is None or spec.capacity is None:
+                continue
+            used[product.pool, kind] += len(names)
+            if used[product.pool, kind] > spec.capacity:
+                text = f"{used[product.pool, kind]} are expected, and `capacity` of {kind} is {spec.capacity}"
+                faults.append(loaded.document.fault(("sources", i, "expect", kind), text))
+    if len(loaded.config.sources) > SOURCE_REGION.capacity:
+        text = f"at most {SOURCE_REGION.capacity} sources have an address (found {len(loaded.config.sources)})"
+        faults.append(loaded.document.fault(("sources",), text))
+    return faults
+
+
+def override_faults(loaded: LoadedConfig, products: Mapping[str, Product]) -> list[Fault]:
+    """`control.overrides` that can never apply: a floor nobody has is a floor that is not there."""
+    faults: list[Fault] = []
+    for label in loaded.config.control.overrides:
+        at = ("control", "overrides", label)
+        source, _, rest = label.partition("/")
+        kind = rest.partition("/")[0]
+        names = [item.name for item in loaded.config.sources]
+        if source not in names:
+            text = f"there is no source {source!r}; say SOURCE/KIND/NAME with one of: {', '.join(names)}"
+            faults.append(loaded.document.fault(at, text, at_key=True))
+        elif source in products:
+            kinds = products[source].kinds
+            writable = [name for name, k in kinds.items() if any(p.command for p in k.points.values())]
+            single = kind in kinds and kinds[kind].is_single
+            if kind not in writable:
+                text = f"{kind!r} has no command; kinds that have: {', '.join(writable) or 'none'}"
+                faults.append(loaded.document.fault(at, text, at_key=True))
+            elif single != (not rest.partition("/")[2]):
+                text = f"say {source}/{kind}" + ("" if single else "/NAME")
+                faults.append(loaded.document.fault(at, text, at_key=True))
+    return faults
+
+
+def file_findings(loaded: LoadedConfig) -> tuple[list[Fault], list[Fault]]:
+    """Files that are not there: certificates are faults, passwords (which may stand on another machine) warnings."""
+    faults: list[Fault] = []
+    warnings: list[Fault] = []
+    for i, source in enumerate(loaded.config.sources):
+        wanted = [
+            (faults, ("tls", "ca_file"), source.tls.ca_file if source.tls else None),
+            (warnings, ("password", "file"), source.password.file),
+        ]
+        for found, key, name in wanted:
+            if name is not None and not loaded.path(name).exists():
+                at = ("sources", i, *key)
+                found.append(loaded.document.fault(at, f"there is no file {shown_path(loaded.path(name))}"))
+    return faults, warnings

@@ -1,0 +1,59 @@
+"""One zone, station, ... of a source, as the engine knows it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from gateway.core.point import KindSpec, Path, PointSpec, point_name
+from gateway.core.value import Converter
+
+PlanRow = tuple[int, PointSpec, Path, Converter | None]
+"""Where a point's sample goes, and how it is taken from a document."""
+
+
+@dataclass(eq=False, slots=True)
+class Resource:
+    """One resource with the table indices of its points.
+
+    `trouble` says why it must not be written ("" when all is well); `id` is the product's newest id; `resolved`
+    is the session in which a list answer last held its name, 0 before any did.
+    """
+
+    source: str
+    kind: KindSpec
+    name: str | None
+    id: str | None
+    parent: Resource | None
+    indices: dict[str, int] = field(default_factory=dict)
+    children: dict[str, Resource] = field(default_factory=dict)
+    members: list[str] | None = None
+    present: bool = False
+    trouble: str = "not read yet"
+    guard: str | None = None
+    resolved: int = 0
+    plans: dict[str, list[PlanRow]] = field(default_factory=dict)
+
+    @property
+    def path_values(self) -> dict[str, str]:
+        """What `{id}` and `{parent.id}` stand for."""
+        values = {"id": self.id} if self.id is not None else {}
+        if self.parent is not None and self.parent.id is not None:
+            values["parent.id"] = self.parent.id
+        return values
+
+    @property
+    def label(self) -> str:
+        """The name of a person's liking: `source/kind/name`."""
+        return point_name(self.source, self.kind.name, self.name, "").rstrip("/")
+
+    @property
+    def usable(self) -> bool:
+        """Whether its answers count: it is listed under a name of its own."""
+        return self.present and not self.trouble
+
+    def reader(self, read: str) -> Resource:
+        """The resource whose request answers `read`: itself, or the outer one it lives in."""
+        resource = self
+        while read not in resource.kind.reads and resource.parent is not None:
+            resource = resource.parent
+        return resource

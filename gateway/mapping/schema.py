@@ -1,0 +1,46 @@
+"""JSON Schema of a mapping file: a whole one, or one that extends another and may leave out or null anything."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gateway.mapping.models import MappingFile
+
+WHOLE, PART = "Whole", "Part"
+
+
+def mapping_schema() -> dict[str, Any]:
+    """The schema an editor checks mapping files with."""
+    whole = MappingFile.model_json_schema(by_alias=True, ref_template="#/$defs/{model}" + WHOLE)
+    part = MappingFile.model_json_schema(by_alias=True, ref_template="#/$defs/{model}" + PART)
+    defs = {name + WHOLE: model for name, model in whole.pop("$defs").items()}
+    defs |= {name + PART: _loosened(model) for name, model in part.pop("$defs").items()}
+    whole["properties"].pop("extends")
+    defs["Mapping"] = whole
+    defs["Extension"] = {**_loosened(part), "required": ["extends"]}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Mapping of the EVCE gateway",
+        "if": {"required": ["extends"]},
+        "then": {"$ref": "#/$defs/Extension"},
+        "else": {"$ref": "#/$defs/Mapping"},
+        "$defs": defs,
+    }
+
+
+def _loosened(model: Any) -> Any:
+    """Nothing is required, and null removes whatever the extended file says."""
+    if isinstance(model, list):
+        return [_loosened(item) for item in model]
+    if not isinstance(model, dict):
+        return model
+    loose = {key: _loosened(value) for key, value in model.items() if key != "required"}
+    if isinstance(loose.get("properties"), dict):
+        loose["properties"] = {name: _or_null(item) for name, item in loose["properties"].items()}
+    if isinstance(loose.get("additionalProperties"), dict):
+        loose["additionalProperties"] = _or_null(loose["additionalProperties"])
+    return loose
+
+
+def _or_null(schema: Any) -> Any:
+    return {"anyOf": [schema, {"type": "null"}]}
