@@ -57,7 +57,9 @@ def overlaps(points: Sequence[PointSpec], modbus: Region | None, bacnet: Region 
         protocol, region = ("modbus", modbus) if claim.what == "modbus" else ("bacnet", bacnet)
         noun = "register" if claim.what == "modbus" else f"{claim.what} instance"
         if region is None:
-            faults.append((claim.point, protocol, f"has a {noun}, and the resource has no `{protocol}` block"))
+            article = "an" if noun[0] == "a" else "a"
+            text = f"has {article} {noun}, and the resource has no `{protocol}` block"
+            faults.append((claim.point, protocol, text))
             continue
         last = claim.at + claim.size - 1
         if last >= region.stride:

@@ -16,7 +16,9 @@ from cyclopts.exceptions import CycloptsError
 from gateway import __version__, telemetry
 from gateway.app.load import Site, load_site
 from gateway.app.offline import offline_points
+from gateway.app.openapi import openapi_findings
 from gateway.cli import show
+from gateway.cli.discover import discover
 from gateway.config import Config
 from gateway.core.errors import ConfigError
 from gateway.mapping import mapping_schema
@@ -35,6 +37,7 @@ app = App(
 )
 addresses = App(name="addresses", help="The address book: which block belongs to which name.")
 app.command(addresses)
+app.command(discover)
 
 
 @app.command
@@ -115,13 +118,20 @@ def simulate(
 
 
 @app.command
-def check(*, config: ConfigFile = DEFAULT, json_: Json = False) -> int:
-    """Check the configuration and its mappings, offline; every fault with file:line:col."""
+def check(*, config: ConfigFile = DEFAULT, openapi: Path | None = None, json_: Json = False) -> int:
+    """Check the configuration and its mappings, offline; every fault with file:line:col.
+
+    Args:
+        openapi: the product's OpenAPI file, to hold its mappings against.
+    """
     faults, warnings, points = [], [], 0
     try:
         site = load_site(config)
         warnings = site.warnings
         points = len(offline_points(site))
+        if openapi is not None:
+            found = openapi_findings(site, openapi)
+            faults, warnings = found[0], [*warnings, *found[1]]
     except ConfigError as error:
         faults = error.faults
     if json_:

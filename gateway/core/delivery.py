@@ -220,8 +220,7 @@ class Delivery:
                 self.error = what
                 self._hold_no_more(now)
             case S.IN_FORCE | S.VERIFYING | S.RETRYING:
-                self.error = what
-                self._differs(now, tightened=tightened)
+                self._differs(now, what, tightened=tightened)
             case _:
                 pass
 
@@ -237,9 +236,10 @@ class Delivery:
             self.target, self.confirmed = None, False
             self._on(E.WITHDRAWN)
 
-    def _differs(self, now: float, *, tightened: bool) -> None:
+    def _differs(self, now: float, what: str, *, tightened: bool) -> None:
         """Another value upstream: doubt from now on (C09), or repeat at 3 and 10 s (C08); from 15 s on overridden."""
         if self.status is S.IN_FORCE:
+            self.error = what
             self._doubt_since = now
             self._repeats = len(REPEAT_S)
             self._get_at = [now + wait for wait in (*READ_BACK_S[1:], GIVE_UP_S)]
@@ -248,6 +248,7 @@ class Delivery:
         since = self._doubt_since
         if since is None:
             return
+        self.error = what
         if now - since >= GIVE_UP_S:
             reassert = self.confirmed and self._repeats == len(REPEAT_S)
             self._on(E.GAVE_UP)

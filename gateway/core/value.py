@@ -7,7 +7,6 @@ looks like one; nothing here raises on bad data, the sample says what was wrong 
 from __future__ import annotations
 
 import math
-import reprlib
 from collections.abc import Callable, Mapping
 from enum import IntEnum, StrEnum
 from typing import Any, NamedTuple

@@ -189,29 +189,39 @@ class Poller:
             SourceError: the reason for which the source counts as gone.
         """
         self._failures_in_a_row = 0
-        try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(self._parallel):
-                    group.create_task(self._work())
-        except* SourceError as errors:
-            raise _worst(errors) from None
+        gone: asyncio.Queue[SourceError] = asyncio.Queue()
+        async with asyncio.TaskGroup() as group:
+            workers = [group.create_task(self._work(gone)) for _ in range(self._parallel)]
+            reasons = [await gone.get()]
+            for worker in workers:
+                worker.cancel()
+        while not gone.empty():
+            reasons.append(gone.get_nowait())
+        raise next((reason for reason in reasons if isinstance(reason, CredentialsRefused)), reasons[0])
 
-    async def _work(self) -> None:
-        while True:
-            now = self._clock.monotonic()
-            started = self._schedule.start(now) if now >= self._paused_until else None
-            if started is None:
-                wait_s = max(self._schedule.wait_s(now, LOOK_S), min(self._paused_until - now, LOOK_S))
-                await asyncio.sleep(wait_s)
-                continue
-            job, plan = started
-            try:
-                await self._run(job)
-                if self.source.session_number != self._session:
-                    await self._relearn()
-            finally:
-                self._schedule.end(job, plan, self._clock.monotonic())
-                self.health.overruns = self._schedule.overruns
+    async def _work(self, gone: asyncio.Queue[SourceError]) -> None:
+        """Ends with the error for which the source counts as gone; anything else that is raised is a defect."""
+        try:
+            while True:
+                await self._step()
+        except SourceError as error:
+            gone.put_nowait(error)
+
+    async def _step(self) -> None:
+        now = self._clock.monotonic()
+        started = self._schedule.start(now) if now >= self._paused_until else None
+        if started is None:
+            wait_s = max(self._schedule.wait_s(now, LOOK_S), min(self._paused_until - now, LOOK_S))
+            await asyncio.sleep(wait_s)
+            return
+        job, plan = started
+        try:
+            await self._run(job)
+            if self.source.session_number != self._session:
+                await self._relearn()
+        finally:
+            self._schedule.end(job, plan, self._clock.monotonic())
+            self.health.overruns = self._schedule.overruns
 
     async def _run(self, job: Job) -> None:
         try:
@@ -260,16 +270,3 @@ class Poller:
         await request
         now = self._clock.monotonic()
         self.health.last_good, self.health.poll_ms = now, (now - started) * 1000
-
-
-def _worst(errors: BaseExceptionGroup[SourceError]) -> SourceError:
-    """One reason is enough for a person: a refused login, else the first."""
-    leaves: list[BaseException] = [errors]
-    found: list[SourceError] = []
-    while leaves:
-        leaf = leaves.pop(0)
-        if isinstance(leaf, BaseExceptionGroup):
-            leaves += leaf.exceptions
-        elif isinstance(leaf, SourceError):
-            found.append(leaf)
-    return next((error for error in found if isinstance(error, CredentialsRefused)), found[0])

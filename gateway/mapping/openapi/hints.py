@@ -121,6 +121,8 @@ STATES: Mapping[str, Mapping[str, int]] = {
 """Texts of a point, letters only and in lower case, with their codes."""
 
 CONNECTED = _words("up online connected true yes on")
+ID_WORDS: Mapping[str, tuple[str, ...]] = {"meter": ("pm", "meter")}
+"""What an id is called after, where that is not the kind: the API says pm."""
 NAMES = ("name", "label", "title")
 GUARDS = ("type", "kind")
 REDUCTION = Hint(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 from gateway.mapping.openapi.hints import STATES, Hint
 from gateway.mapping.openapi.quantities import quantity_of, unit_in_name
@@ -95,7 +96,7 @@ def _leaf(shape: Shape, path: str, way: tuple[str, ...], unit: str = "") -> Leaf
 
 
 def _phase(words: list[str]) -> int:
-    for word, number in zip(words, words[1:], strict=False):
+    for word, number in pairwise(words):
         if word in _PHASE_WORDS and number in ("1", "2", "3"):
             return int(number)
     return 0

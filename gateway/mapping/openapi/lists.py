@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from gateway.mapping.openapi.hints import GUARDS, NAMES
+from gateway.mapping.openapi.hints import GUARDS, ID_WORDS, NAMES
 from gateway.mapping.openapi.leaves import Leaf, leaves_of, states_of
 from gateway.mapping.openapi.rows import IDS, joined
 from gateway.mapping.openapi.secrets import words_of
@@ -77,7 +77,9 @@ def id_of(item: Shape, kind: str) -> str | None:
     if item.types and item.types <= {"integer", "string"}:
         return "@"
     names = [name for name, member in item.members.items() if IDS.match(name) and _is_id(member)]
-    exact = [name for name in names if name.lower() == "id"] or [name for name in names if kind in name.lower()]
+    exact = [name for name in names if name.lower() == "id"] or [
+        name for name in names if any(word in name.lower() for word in ID_WORDS.get(kind, (kind,)))
+    ]
     chosen = (exact or names)[:1] if exact or len(names) == 1 else []
     return joined("", chosen[0]) if chosen else None
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from gateway.mapping.openapi.api import Api
 from gateway.mapping.openapi.emit import line, note_line
-from gateway.mapping.openapi.hints import CONNECTED, POINTS, Hint
+from gateway.mapping.openapi.hints import CONNECTED, POINTS
 from gateway.mapping.openapi.leaves import Leaf, best, leaves_of, plain, states_of
 from gateway.mapping.openapi.lists import Listing, connectors, id_of, listing
 from gateway.mapping.openapi.quantities import scale_between
@@ -90,7 +90,7 @@ class _Draft:
             lacks = "no schema" if answer is None else "no list" if found is None else "no id and name"
             self._omit(kind, f"not recognised: {lacks} in the answer of GET {get}; {_names(answer)}")
             return None
-        said = {"items": found.items, "id": found.id, "name": found.name}
+        said: Data = {"items": found.items, "id": found.id, "name": found.name}
         if "guard" in data["list"]:
             said["guard"] = found.guard
         lines = [line(2, "list", said)]
@@ -249,7 +249,7 @@ class _Draft:
 
     def _will_have(self, of: str) -> bool:
         """Whether a point of a kind that comes later in the file will be recognised."""
-        kind, _, point = of.partition(".")
+        kind = of.partition(".")[0]
         trial = _Draft(self.api, self.template)
         trial.kind(kind)
         return kind not in trial.left_out and of not in trial.points_left_out

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from gateway.mapping.openapi.shape import Shape
 
+NAMED = "named value"
 SHORT = 48
 MOST_ROWS = 3000
 MOST_TEXTS = 16
@@ -106,15 +107,17 @@ def _array(shape: Shape, path: str) -> list[Row]:
     if "array" not in shape.types:
         return []
     size = "" if shape.count is None else f" of {shape.count}"
-    notes = [shape.description] if shape.description else []
+    notes = [f"unit {shape.unit}"] if shape.unit else []
+    notes += [shape.description] if shape.description else []
     item = shape.items
     rows: list[Row] = []
     if item is not None and "object" in item.types:
-        notes.append(f"items: {json.dumps(path or '@')}, and what follows `[].` is an item's path")
+        if not _inside(path):
+            notes.append(f"items: {json.dumps(path or '@')}, and what follows `[].` is an item's path")
         rows = list(_rows(item, f"{path}[]"))
         if named := named_values(shape):
             notes = [f"a list of named values: items of {path or '@'} by their `{named[0]}`"]
-            rows += [Row(selected(path, named[0], text, named[1]), "named value") for text in named[2]]
+            rows += [Row(selected(path, named[0], text, named[1]), NAMED) for text in named[2]]
     elif item is not None and item.is_known:
         rows = list(_rows(item, f"{path}[]"))
         notes.append("one item: [0], [1], ...")
@@ -125,7 +128,13 @@ def _keyed(shape: Shape, path: str) -> list[Row]:
     if shape.others is None or not shape.others.is_known:
         return []
     size = "" if shape.count is None else f" with {shape.count} members"
-    note = f'items: {json.dumps(path or "@")}, id: "@key", and what follows `*.` is an item\'s path'
+    note = f'items: {json.dumps(path or "@")}, id: "@key", and what follows `[].` is an item\'s path'
+    note = "" if _inside(path) else note
     sample = "" if shape.sample is None else f"key {short(shape.sample)}"
-    inner = f"{path}.*" if path else "*"
+    inner = f"values({path or '@'})[]"  # `a.*.b.c` finds nothing: the library takes `.c` off the whole list
     return [Row(path or "@", f"object keyed by id{size}", sample, note), *_rows(shape.others, inner)]
+
+
+def _inside(path: str) -> bool:
+    """Whether a path already loops over a list: the mapping then goes on from an item."""
+    return "[]" in path or "*" in path

@@ -127,7 +127,8 @@ def _types_of(schema: dict[str, Any], has_members: bool, *, has_items: bool) -> 
         types = {"object"}
     if not types and has_items:
         types = {"array"}
-    if not types and schema.get("enum") and all(isinstance(text, str) for text in _list(schema["enum"])):
+    values = [schema["const"]] if "const" in schema else _list(schema.get("enum"))
+    if not types and values and all(isinstance(text, str) for text in values):
         types = {"string"}
     return frozenset(types)
 
@@ -161,7 +162,8 @@ def unit_in(text: str) -> str:
 def _sample(schema: dict[str, Any]) -> object:
     for key in ("example", "default"):
         if key in schema and not isinstance(schema[key], dict | list):
-            return schema[key]  # type: ignore[no-any-return]
+            found: object = schema[key]
+            return found
     examples = schema.get("examples")
     first = examples[0] if isinstance(examples, list) and examples else None
     return None if isinstance(first, dict | list) else first

@@ -12,8 +12,11 @@ from typing import Any
 
 HIDDEN = "<hidden>"
 SECRET_WORDS = frozenset(
-    "password passwd passphrase passcode pwd pass token secret secrets key keys apikey credential credentials "
-    "authorization bearer cookie psk pin puk otp jwt signature salt private".split()
+    {
+        *("password", "passwd", "passphrase", "passcode", "pwd", "pass", "psk", "pin", "puk", "otp"),
+        *("token", "jwt", "bearer", "authorization", "cookie", "credential", "credentials"),
+        *("secret", "secrets", "key", "keys", "apikey", "private", "signature", "salt"),
+    }
 )
 """A member one of whose words is here is hidden with everything below it."""
 _PARTS = ("password", "passwd", "passphrase", "secret", "credential", "token", "apikey", "privatekey", "sessionid")
@@ -71,7 +74,7 @@ def _object(document: dict[str, Any], known: Collection[str]) -> dict[str, Any]:
     for name, value in document.items():
         naming = pair and name == "key" and isinstance(value, str)
         if (is_secret(name) and not naming) or (whole and name not in _SAFE_BESIDE):
-            shown[name] = HIDDEN
+            shown[hide_text(name, known)] = HIDDEN
         else:
             shown[hide_text(name, known)] = hide(value, known)
     return shown

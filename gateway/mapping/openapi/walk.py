@@ -36,7 +36,7 @@ class Walked:
 def walk(path: str, shape: Shape) -> Walked:
     """Follows one path; one that is not JMESPath leads anywhere (the mapping's own check names it)."""
     try:
-        node: Node = parser.Parser().parse(path).parsed
+        node: Any = parser.Parser().parse(path).parsed
     except exceptions.JMESPathError:
         return Walked(ANY)
     walker = _Walker()
@@ -108,6 +108,8 @@ class _Walker:
                 return at
             case "index":
                 return f"{at}[{node['value']}]"
+            case "function_expression" if node["value"] == "values":
+                return f"values({self._at(node['children'][0], at) or '@'})"
             case "projection" | "flatten" | "filter_projection":
                 inner = self._at(node["children"][0], at)
                 right = node["children"][1] if len(node["children"]) > 1 else {"type": "identity"}
@@ -215,13 +217,15 @@ class _Walker:
                 found = self.visit(expression["children"][0], item, self._at(listed, at) + "[]")
                 return {"map": _list_of(found), "sort_by": whole}.get(name, item)
             return ANY
-        found = [self.visit(child, shape, at) for child in children]
+        arguments = [self.visit(child, shape, at) for child in children]
         if name in _RESULTS:
             return of_type(_RESULTS[name])
-        if name in _SAME and found:
-            return found[0]
-        if name in _ITEM and found:
-            return without_null(found[0]).items or ANY
+        if name == "values" and arguments:
+            return _list_of(_any_member(arguments[0]))
+        if name in _SAME and arguments:
+            return arguments[0]
+        if name in _ITEM and arguments:
+            return without_null(arguments[0]).items or ANY
         return ANY
 
     def several(self, node: Node, shape: Shape, at: str) -> Shape:
@@ -234,6 +238,12 @@ class _Walker:
 
 def _list_of(item: Shape) -> Shape:
     return Shape(frozenset({"array"}), items=item)
+
+
+def _any_member(shape: Shape) -> Shape:
+    """What a member of an object is, whichever; all of them must be known."""
+    shapes = [*shape.members.values(), *([shape.others] if shape.others is not None else [])]
+    return reduce(either, shapes) if shape.is_known and shapes else ANY
 
 
 def _article(text: str) -> str:

@@ -1,0 +1,142 @@
+"""`schema`: valid JSON Schema that accepts what we ship and refuses what `check` refuses."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.config.strict_yaml import Document, parse_yaml
+
+ROOT = Path(__file__).parents[2]
+KNOWN = {
+    *("$schema", "$defs", "$ref", "title", "description", "default", "examples", "const", "enum", "type", "pattern"),
+    *("minLength", "maxLength", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "items", "minItems"),
+    *("maxItems", "properties", "patternProperties", "additionalProperties", "required", "propertyNames", "anyOf"),
+    *("if", "then", "else"),
+}
+TYPES: dict[str, Callable[[Any], bool]] = {
+    "object": lambda value: isinstance(value, dict),
+    "array": lambda value: isinstance(value, list),
+    "string": lambda value: isinstance(value, str),
+    "integer": lambda value: isinstance(value, int) and not isinstance(value, bool),
+    "number": lambda value: isinstance(value, (int, float)) and not isinstance(value, bool),
+    "boolean": lambda value: isinstance(value, bool),
+    "null": lambda value: value is None,
+}
+
+
+def accepts(schema: Any, value: Any, root: dict[str, Any]) -> bool:
+    """JSON Schema 2020-12, as much of it as our schemas use; an unknown keyword is an error of this test."""
+    if isinstance(schema, bool):
+        return schema
+    assert set(schema) <= KNOWN, set(schema) - KNOWN
+    judged = [
+        "$ref" not in schema or accepts(root["$defs"][schema["$ref"].removeprefix("#/$defs/")], value, root),
+        "anyOf" not in schema or any(accepts(item, value, root) for item in schema["anyOf"]),
+        "const" not in schema or value == schema["const"],
+        "enum" not in schema or value in schema["enum"],
+        "type" not in schema or TYPES[schema["type"]](value),
+    ]
+    if "if" in schema:
+        judged.append(accepts(schema["then" if accepts(schema["if"], value, root) else "else"], value, root))
+    if isinstance(value, str):
+        judged += ["pattern" not in schema or re.search(schema["pattern"], value) is not None]
+        judged += [schema.get("minLength", 0) <= len(value) <= schema.get("maxLength", 10**9)]
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        judged += [schema.get("minimum", value) <= value <= schema.get("maximum", value)]
+        judged += [value > schema["exclusiveMinimum"]] if "exclusiveMinimum" in schema else []
+    if isinstance(value, list):
+        judged += [schema.get("minItems", 0) <= len(value) <= schema.get("maxItems", 10**9)]
+        judged += [accepts(schema.get("items", True), item, root) for item in value]
+    if isinstance(value, dict):
+        judged += [set(schema.get("required", ())) <= set(value)]
+        judged += [accepts(_member(schema, key), item, root) for key, item in value.items()]
+        judged += [accepts(schema.get("propertyNames", True), key, root) for key in value]
+    return all(judged)
+
+
+def _member(schema: dict[str, Any], key: str) -> Any:
+    if key in schema.get("properties", {}):
+        return schema["properties"][key]
+    for pattern, inner in schema.get("patternProperties", {}).items():
+        if re.search(pattern, key):
+            return inner
+    return schema.get("additionalProperties", True)
+
+
+@pytest.fixture
+def schema(call: Callable[..., Any]) -> Callable[[str], dict[str, Any]]:
+    def one(what: str) -> dict[str, Any]:
+        said = call("schema", what)
+        assert (said.code, said.err) == (0, "")
+        found: dict[str, Any] = json.loads(said.out)
+        return found
+
+    return one
+
+
+def data(file: Path) -> Any:
+    document = parse_yaml(file.read_text(encoding="utf-8"), Document())
+    assert document.faults == []
+    return document.data
+
+
+def references(schema: Any) -> set[str]:
+    if isinstance(schema, dict):
+        own = {schema["$ref"]} if isinstance(schema.get("$ref"), str) else set()
+        return own.union(*(references(item) for item in schema.values()))
+    return set().union(*(references(item) for item in schema)) if isinstance(schema, list) else set()
+
+
+@pytest.mark.parametrize("what", ["config", "mapping"])
+def test_every_reference_leads_somewhere(schema: Any, what: str) -> None:
+    found = schema(what)
+    assert references(found) <= {f"#/$defs/{name}" for name in found["$defs"]}
+
+
+def test_the_example_is_accepted(schema: Any) -> None:
+    found = schema("config")
+    example = data(ROOT / "config.example.yaml")
+    assert accepts(found, example, found)
+    assert not accepts(found, {**example, "sight": "x"}, found)
+    assert not accepts(found, {**example, "modbus": {**example["modbus"], "unit": 300}}, found)
+    assert accepts(found, {**example, "bacnet": {**example["bacnet"], "write": "10.0.0.0/8"}}, found)
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "mappings").glob("*.yaml")), ids=lambda file: file.name)
+def test_shipped_mappings_are_accepted(schema: Any, file: Path) -> None:
+    found = schema("mapping")
+    assert accepts(found, data(file), found)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda m: m.pop("product"),
+        lambda m: m["resources"]["zone"].update(listing={}),
+        lambda m: m["resources"].update(Zone={}),
+        lambda m: m["resources"]["zone"]["reads"]["status"].update(every=5),
+        lambda m: m["resources"]["zone"]["points"]["power"].update(modbus=[{"at": 0}]),
+        lambda m: m["resources"]["zone"]["points"]["power"].update(modbus={"at": -1, "type": "uint16"}),
+        lambda m: m["resources"]["zone"]["points"]["power"].update(bacnet={"at": 1, "object": "analog-output"}),
+        lambda m: m["resources"]["zone"]["points"].update(power=None),
+    ],
+)
+def test_faults_are_refused(schema: Any, change: Callable[[Any], Any]) -> None:
+    found = schema("mapping")
+    mapping = data(ROOT / "mappings" / "evce.yaml")
+    change(mapping)
+    assert not accepts(found, mapping, found)
+
+
+def test_a_file_that_extends_may_leave_out_and_remove_but_not_invent(schema: Any) -> None:
+    found = schema("mapping")
+    zone = {"points": {"power": None, "current": {"modbus": {"at": 3}}}, "modbus": {"capacity": 5}}
+    assert accepts(found, {"extends": "evce.yaml", "resources": {"zone": zone, "meter": None}}, found)
+    assert not accepts(found, {"extends": "evce.yaml", "resources": {"zone": {"point": {}}}}, found)
+    assert not accepts(found, {"resources": {"zone": zone}}, found)

@@ -1,0 +1,308 @@
+"""Which resource an answer belongs to, and what happens to names and ids (FAULTS section 3, C07, C14)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from structlog.testing import capture_logs
+
+from gateway.core.delivery import Authority, WriteStatus
+from gateway.core.errors import CommandRejected, Reject
+from gateway.core.point import Region
+from gateway.core.value import BAD, CONFIG_ERROR, GOOD
+from tests.engine.rig import Plant, limit_of, loaded, puts, until
+
+ZONE = "evce/zone/Zone A"
+
+
+async def settled(plant):
+    for zone in ("Zone A", "Zone B"):
+        await until(lambda z=zone: plant.value(f"evce/zone/{z}/reduction.applied") is not None)
+        await until(lambda z=zone: plant.value(f"evce/zone/{z}/maximum") is not None)
+    await until(lambda: plant.value("evce/station/Bay 001/zone") is not None)
+
+
+async def listed_again(plant, sim, kind="zone"):
+    """Two more list answers have been taken."""
+    path = {"zone": "/em/zones", "station": "/stations"}[kind]
+    sim.faults.add(path, headers={"X-Seen": "1"}, count=2)
+    await until(lambda: not any(fault.path == path for fault in sim.faults.active().values()))
+    sim.faults.add(path, headers={"X-Seen": "1"}, count=1)
+    await until(lambda: not any(fault.path == path for fault in sim.faults.active().values()))
+
+
+async def test_U43_empty_list_is_held_for_three_polls_and_then_missing(both, plant):
+    plant.add("evce", both)
+    async with plant.running():
+        await settled(plant)
+        path = "/em/zones"
+        both.faults.add(path, empty_list=True, count=2)
+        await until(lambda: not both.faults.active())
+        assert plant.resource("zone", "Zone A").present
+        await listed_again(plant, both)
+        assert plant.quality(f"{ZONE}/power") is GOOD
+        both.faults.add(path, empty_list=True)
+        await until(lambda: plant.quality(f"{ZONE}/power") is BAD)
+        assert plant.reason(f"{ZONE}/power") == "not present: no zone of this name is listed"
+        assert plant.resource("zone", "Zone A").trouble == "not present"
+        both.faults.clear()
+        await until(lambda: plant.quality(f"{ZONE}/power") is GOOD)
+
+
+async def test_I03_deleted_station_is_bad_and_keeps_its_address(evce, plant):
+    plant.add("evce", evce)
+    async with plant.running():
+        await settled(plant)
+        index, block = plant.index("evce/station/Bay 003/power"), plant.book.reserve("evce", "station", "Bay 003", 9)
+        await evce.do("delete", kind="station", name="Bay 003")
+        await until(lambda: plant.quality("evce/station/Bay 003/power") is BAD)
+        assert plant.reason("evce/station/Bay 003/power") == "not present: no station of this name is listed"
+        assert plant.quality("evce/connector/Bay 003#1/status") is BAD
+        await evce.do("add", kind="station", name="Bay 099", zone="Zone A")
+        await until(lambda: plant.value("evce/station/Bay 099/status") is not None)
+        assert plant.index("evce/station/Bay 003/power") == index
+        new = plant.book.reserve("evce", "station", "Bay 099", 99)
+        assert block is not None
+        assert new is not None
+        assert new.block == 6
+
+
+async def test_I02_replaced_station_continues_at_its_place(evce, plant):
+    plant.add("evce", evce)
+    async with plant.running():
+        await settled(plant)
+        index, old = plant.index("evce/station/Bay 001/power"), plant.resource("station", "Bay 001").id
+        new = (await evce.do("replace", name="Bay 001"))["id"]
+        await until(lambda: plant.resource("station", "Bay 001").id == str(new) != old)
+        await until(lambda: plant.value("evce/station/Bay 001/energy") == 0)
+        assert plant.index("evce/station/Bay 001/power") == index
+
+
+async def test_I04_rename_keeps_the_block_and_moves_the_name(both, plant):
+    plant.add("evce", both)
+    async with plant.running():
+        await settled(plant)
+        index = plant.index(f"{ZONE}/power")
+        await both.do("rename", kind="zone", name="Zone A", to="North / 1")
+        name = "evce/zone/North %2F 1/power"
+        await until(lambda: plant.table.find(name) is not None)
+        assert plant.index(name) == index
+        assert plant.table.find(f"{ZONE}/power") is None
+        await until(lambda: plant.value("evce/station/Bay 001/zone") in ("North / 1", "Zone B"))
+        await until(lambda: plant.value(name) is not None)
+
+
+async def test_I05_import_rebinds_every_name_and_verifies_before_it_writes(both, plant):
+    plant.add("evce", both)
+    async with plant.running():
+        await settled(plant)
+        await plant.ask(60.0)
+        await until(lambda: plant.status() is WriteStatus.IN_FORCE)
+        names = {name: i for i, name in enumerate(plant.table.names)}
+        moved = await both.do("import", keep_reductions=False)
+        new = next(iter(moved["zones"].values()))
+        await until(lambda: plant.resource("zone", "Zone A").id == str(new))
+        await until(lambda: limit_of(both, new) == 60.0)
+        await until(lambda: plant.status() is WriteStatus.IN_FORCE)
+        assert {name: i for i, name in enumerate(plant.table.names)} == names
+        assert puts(both, 1) == [(200, 60.0)]
+        assert puts(both, new) == [(200, 60.0)]
+
+
+async def test_I05_import_that_kept_the_limits_needs_no_put(evce, plant):
+    plant.add("evce", evce)
+    async with plant.running():
+        await settled(plant)
+        await plant.ask(60.0)
+        await until(lambda: plant.status() is WriteStatus.IN_FORCE)
+        moved = await evce.do("import")
+        new = next(iter(moved["zones"].values()))
+        await until(lambda: plant.resource("zone", "Zone A").id == str(new))
+        await until(lambda: plant.status() is WriteStatus.IN_FORCE)
+        assert puts(evce, new) == []
+
+
+async def test_I07_two_zones_of_one_name_are_both_config_errors_and_nothing_is_sent(both, plant):
+    plant.add("evce", both)
+    async with plant.running():
+        await settled(plant)
+        with capture_logs() as lines:
+            await both.do("duplicate_name", kind="zone", name="Zone A", other="Zone B")
+            await until(lambda: plant.quality(f"{ZONE}/power") is CONFIG_ERROR)
+            await until(lambda: plant.quality("evce/zone/Zone B/power") is CONFIG_ERROR)
+            await listed_again(plant, both)
+        assert plant.reason("evce/zone/Zone B/power") == "two or more zones are named 'Zone A'"
+        for zone in ("Zone A", "Zone B"):
+            with pytest.raises(CommandRejected, match="two or more zones are named 'Zone A'") as caught:
+                await plant.ask(60.0, zone)
+            assert caught.value.reject is Reject.INHIBITED
+            assert plant.authority(zone) is Authority.INHIBITED
+        assert len([line for line in lines if line["event"] == "resource.inhibited"]) == 2
+        await plant.ask(None)
+        await both.do("rename", kind="zone", name="Zone A", to="Zone C")
+        await until(lambda: plant.authority("Zone A") is not Authority.INHIBITED)
+        assert puts(both) == puts(both, 2) == []
+
+
+async def test_I07_a_limit_waiting_for_an_outage_to_end_is_not_sent_to_a_duplicate(evce, plant):
+    plant.add("evce", evce)
+    async with plant.running():
+        await settled(plant)
+        await evce.do("listen", on=False)
+        await until(lambda: plant.pollers["evce"].health.state == "down")
+        await plant.ask(60.0)
+        await evce.do("duplicate_name", kind="zone", name="Zone B", other="Zone A")
+        await evce.do("listen", on=True)
+        await until(lambda: plant.authority() is Authority.INHIBITED)
+        await listed_again(plant, evce)
+        assert plant.status() is WriteStatus.BLOCKED
+        assert puts(evce) == puts(evce, 2) == []
+
+
+async def test_I10_swapped_names_inhibit_both_until_confirmed(both, plant):
+    plant.add("evce", both)
+    async with plant.running():
+        await settled(plant)
+        await plant.ask(60.0)
+        await until(lambda: plant.status() is WriteStatus.IN_FORCE)
+        await both.do("swap_names", kind="zone", name="Zone A", other="Zone B")
+        await until(lambda: plant.quality(f"{ZONE}/power") is CONFIG_ERROR)
+        await until(lambda: plant.quality("evce/zone/Zone B/power") is CONFIG_ERROR)
+        assert "names were swapped; confirm with `addresses confirm`" in plant.reason(f"{ZONE}/power")
+        await until(lambda: plant.status() is WriteStatus.BLOCKED)
+        await both.do("set_reduction", name="Zone A")
+        await both.do("set_reduction", name="Zone B")
+        await listed_again(plant, both)
+        assert puts(both) == [(200, 60.0)]
+        assert puts(both, 2) == []
+
+
+async def test_I11_changed_type_inhibits_once_and_is_logged_once(evce, plant):
+    plant.add("evce", evce)
+    async with plant.running():
+        await settled(plant)
+        with capture_logs() as lines:
+            await evce.do("zone_type", name="Zone A", type="power")
+            await until(lambda: plant.quality(f"{ZONE}/power") is CONFIG_ERROR)
+            await listed_again(plant, evce)
+        assert plant.reason(f"{ZONE}/power") == "its type changed from 'current' to 'power'"
+        assert [line["event"] for line in lines].count("resource.inhibited") == 1
+        assert plant.pollers["evce"].health.errors == 0
+
+
+async def test_I12_more_stations_than_blocks(evce, plant):
+    small = [
+        replace(kind, modbus=replace(kind.modbus, capacity=4)) if kind.name == "station" else kind
+        for kind in loaded("evce.yaml").kinds.values()
+    ]
+    plant.add("evce", evce, kinds=small)
+    with capture_logs() as lines:
+        async with plant.running():
+            await until(lambda: plant.value("evce/station/Bay 004/zone") is not None)
+            await listed_again(plant, evce, "station")
+            assert plant.table.find("evce/station/Bay 005/status") is None
+            assert plant.inventory.unassigned["evce", "station"] == 2
+            await evce.do("delete", kind="station", name="Bay 005")
+            await until(lambda: plant.inventory.unassigned["evce", "station"] == 1)
+    full = [line for line in lines if line["event"] == "addresses.full"]
+    assert [line["without_address"] for line in full] == [2]
+
+
+async def test_I12_connectors_without_a_block_are_counted_once_not_at_every_poll(evce, plant):
+    small = [
+        replace(kind, modbus=Region(49000, 8, 2, 4)) if kind.name == "connector" else kind
+        for kind in loaded("evce.yaml").kinds.values()
+    ]
+    plant.add("evce", evce, kinds=small)
+    with capture_logs() as lines:
+        async with plant.running():
+            await settled(plant)
+            seen = len(plant.changes)
+            evce.faults.add("/stations/statuses", headers={"X-Seen": "1"}, count=5)
+            await until(lambda: not evce.faults.active() and len(plant.changes) >= seen)
+            total = sum(station.connectors for station in evce.site.stations.values())
+            assert plant.inventory.unassigned["evce", "connector"] == total - 2
+    assert len([line for line in lines if line["event"] == "addresses.full"]) <= total - 2
+
+
+async def test_exclude_patterns(evce, plant):
+    plant.add("evce", evce, exclude=["station/Bay 00[2-5]", "zone/*B"])
+    async with plant.running():
+        await until(lambda: plant.value("evce/station/Bay 001/status") is not None)
+        names = {name for kind, name in [(k[1], k[2]) for k in plant.inventory.resources]}
+        assert names == {"Bay 001", "Bay 006", "Zone A", "Meter 1", "Bay 001#1", "Bay 006#1"} | {
+            f"{s.name}#2" for s in evce.site.stations.values() if s.connectors == 2 and s.name in ("Bay 001", "Bay 006")
+        }
+
+
+@pytest.mark.parametrize("name", ["", "x" * 300, "Parkhaus 🚗", "two\nlines", "a/b%c", "'; DROP", " Zone A", "ZONE A"])
+async def test_I08_I09_names_of_every_kind_are_their_own(evce, plant, name):
+    plant.add("evce", evce)
+    evce.site.zones[2].name = name
+    async with plant.running():
+        await until(lambda: plant.value(f"{ZONE}/reduction.applied") is not None)
+        await until(lambda: ("evce", "zone", name) in plant.inventory.resources)
+        zone = plant.resource("zone", name)
+        await until(lambda: plant.table.sample(zone.indices["power"]).quality is GOOD)
+        full = plant.table.names[zone.indices["power"]]
+        assert full.split("/")[2] == name.replace("%", "%25").replace("/", "%2F")
+
+
+async def test_I13_two_products_with_the_same_names(sim_clock, evce, plant):
+    from gateway.simulator import EvceSimulator
+
+    async with EvceSimulator(tls=False, stations=2, zones=1, meters=1, clock=sim_clock, seed=9) as second:
+        plant.add("evce", evce)
+        plant.add("annex", second)
+        second.site.zones[1].max_a = 99.0
+        async with plant.running():
+            await settled(plant)
+            await until(lambda: plant.value("annex/zone/Zone A/maximum") == 99.0)
+            assert plant.value(f"{ZONE}/maximum") == 250.0
+            await plant.ask(60.0)
+            await until(lambda: limit_of(evce) == 60.0)
+            assert second.received[1:] == []
+
+
+async def test_new_station_is_found_by_the_next_list(both, plant):
+    plant.add("evce", both)
+    async with plant.running():
+        await settled(plant)
+        await both.do("add", kind="station", name="Newcomer", zone="Zone B")
+        await until(lambda: plant.value("evce/station/Newcomer/status") is not None)
+        await until(lambda: plant.value("evce/station/Newcomer/zone") == "Zone B")
+
+
+async def test_I01_404_hastens_the_list(evce, plant):
+    plant.add("evce", evce, factor=1.0)
+    plant.kinds["evce"] = []
+    async with plant.running():
+        await settled(plant)
+        await evce.do("import")
+        plant.clock.added += 6
+        await until(lambda: plant.resource("zone", "Zone A").id == str(next(iter(evce.site.zones))))
+
+
+async def test_missing_zone_has_no_derived_values_either(evce, plant):
+    plant.add("evce", evce)
+    async with plant.running():
+        await settled(plant)
+        await until(lambda: plant.value(f"{ZONE}/stations_charging") is not None)
+        await evce.do("delete", kind="zone", name="Zone A")
+        await until(lambda: plant.quality(f"{ZONE}/stations_charging") is BAD)
+        await until(lambda: plant.reason("evce/station/Bay 001/zone").startswith("belongs to no zone"), 4)
+        for station in evce.site.stations.values():
+            station.faulted = not station.faulted
+        await until(lambda: plant.value("evce/station/Bay 001/status") == 9)
+        assert plant.sample(f"{ZONE}/stations_charging")[1:3] == (BAD, "not present")
+
+
+def test_expected_names_have_their_block_before_the_product_answers():
+    plant = Plant()
+    kinds = loaded("evce.yaml").kinds
+    plant.inventory.restore("evce", kinds["zone"], ["Zone B", "Zone A"])
+    assert [entry.name for entry in plant.book.of("evce", "zone")] == ["Zone B", "Zone A"]
+    assert plant.reason("evce/zone/Zone B/power") == "not read yet"
+    plant.inventory.restore("evce", kinds["zone"], ["Zone B", "Zone A"])
+    assert len(plant.inventory.of("evce", "zone")) == 2
