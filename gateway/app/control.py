@@ -101,6 +101,8 @@ class Control:
         sample, name = daemon.table.sample(index), daemon.table.names[index]
         row = point_row(daemon.placed[index], name, device, sample, daemon.clock.monotonic())
         spec = daemon.table.specs[index]
+        if daemon.modbus is None:
+            row["modbus"] = None
         if spec.command is not None:
             slots = daemon.desk.slots(index)
             row["slots"] = {

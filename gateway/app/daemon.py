@@ -15,6 +15,7 @@ from gateway import __version__
 from gateway.addressing import AddressBook, PlacedPoint, Span, map_hash, span_of
 from gateway.addressing.builtin import GATEWAY_SOURCE
 from gateway.app.clock import SystemClock
+from gateway.app.connect import new_session
 from gateway.app.control import Control
 from gateway.app.load import Site
 from gateway.config import SourceConfig, read_secret
@@ -30,7 +31,7 @@ from gateway.engine.table import PointTable
 from gateway.engine.vitals import Vitals
 from gateway.servers.bacnet import BacnetServer
 from gateway.servers.modbus import ClientGroup, ModbusServer
-from gateway.sources import BenderSession, EvceSession, Http, MappedSource, Trust, new_client_session
+from gateway.sources import MappedSource
 from gateway.store import Store
 from gateway.systemd import notify
 from gateway.web import ControlServer, HealthServer
@@ -145,29 +146,10 @@ class Daemon:
         return lambda: value
 
     async def _source(self, config: SourceConfig, stack: contextlib.AsyncExitStack) -> MappedSource:
-        tls = config.tls
-        trust = Trust(
-            ca_file=self.site.loaded.path(tls.ca_file) if tls and tls.ca_file else None,
-            fingerprint=tls.fingerprint.removeprefix("sha256:") if tls and tls.fingerprint else None,
-            insecure=bool(tls and tls.insecure),
-        )
-        if trust.insecure:
-            log.warning("tls.insecure", source=config.name, reason="any certificate is accepted")
-        client = await stack.enter_async_context(new_client_session(config.parallel))
-        http = Http(client, config.url, trust)
         base, password = self.site.products[config.name].base, self._secret(config)
-        if config.kind == "evce":
-            session: EvceSession | BenderSession = EvceSession(
-                http,
-                base,
-                self.clock,
-                source=config.name,
-                username=config.username,
-                password=password,
-                tokens=self.store,
-            )
-        else:
-            session = BenderSession(http, base, self.clock, username=config.username, password=password)
+        if config.tls is not None and config.tls.insecure:
+            log.warning("tls.insecure", source=config.name, reason="any certificate is accepted")
+        session = await new_session(self.site.loaded, config, base, password, self.store, self.clock, stack)
         return MappedSource(config.name, session, self.clock)
 
     async def _start(self, stack: contextlib.AsyncExitStack) -> None:

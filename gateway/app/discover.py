@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from gateway.app.clock import SystemClock
+from gateway.app.connect import Session, new_session
 from gateway.config import LoadedConfig, SourceConfig, read_secret
 from gateway.core.errors import Ambiguous, Refused, SourceError, Unreachable
 from gateway.core.point import KindSpec, Path
@@ -24,10 +25,7 @@ from gateway.mapping.openapi.endpoints import NEVER_ASKED
 from gateway.mapping.openapi.lists import KEY, listing
 from gateway.mapping.openapi.secrets import hide_text
 from gateway.mapping.paths import compile_path
-from gateway.sources import BenderSession, EvceSession, Http, Trust, new_client_session
 from gateway.store import Store
-
-Session = EvceSession | BenderSession
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +94,8 @@ async def _ask(loaded: LoadedConfig, config: SourceConfig) -> SourceAnswers:
     kinds = list(product.kinds.values()) if product else []
     async with contextlib.AsyncExitStack() as stack:
         try:
-            session = await _session(loaded, config, found.base, password, stack)
+            tokens = _Tokens(Store(loaded.path(loaded.config.state_dir)))
+            session = await new_session(loaded, config, found.base, lambda: password, tokens, SystemClock(), stack)
         except OSError as error:
             found.problem = f"tls: {error.strerror or error}"
             return found
@@ -108,30 +107,6 @@ async def _ask(loaded: LoadedConfig, config: SourceConfig) -> SourceAnswers:
         finally:
             await session.close()
     return found
-
-
-async def _session(
-    loaded: LoadedConfig, config: SourceConfig, base: str, password: str, stack: contextlib.AsyncExitStack
-) -> Session:
-    """A session as the daemon's.
-
-    Raises:
-        OSError: the certificate file cannot be used.
-    """
-    tls = config.tls
-    trust = Trust(
-        ca_file=loaded.path(tls.ca_file) if tls and tls.ca_file else None,
-        fingerprint=tls.fingerprint.removeprefix("sha256:") if tls and tls.fingerprint else None,
-        insecure=bool(tls and tls.insecure),
-    )
-    clock = SystemClock()
-    http = Http(await stack.enter_async_context(new_client_session(1)), config.url, trust)
-    if config.kind == "bender":
-        return BenderSession(http, base, clock, username=config.username, password=lambda: password)
-    tokens = _Tokens(Store(loaded.path(loaded.config.state_dir)))
-    return EvceSession(
-        http, base, clock, source=config.name, username=config.username, password=lambda: password, tokens=tokens
-    )
 
 
 class _Asking:

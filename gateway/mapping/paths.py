@@ -1,4 +1,4 @@
-"""JMESPath compiled at load; the plain parts (members, indexes, `||`) become closures, the rest is interpreted.
+"""JMESPath compiled at load: the plain parts (members, indexes, `[]`, `||`, `|`) become closures, others are interpreted.
 
 A path never raises on data: a member that is not there, or a function given the wrong type, is None.
 """
@@ -84,6 +84,12 @@ def _closure(node: dict[str, Any]) -> _Get:
             return lambda document: document
         case "subexpression" | "index_expression" if all(_is_plain(child) for child in children):
             return _chain([_closure(child) for child in children])
+        case "pipe":
+            return _chain([_closure(child) for child in children])
+        case "flatten":
+            return _flatten(_closure(children[0]))
+        case "projection":
+            return _project(_closure(children[0]), _closure(children[1]))
         case "index":
             return _index(node["value"])
         case "or_expression":
@@ -120,6 +126,32 @@ def _chain(steps: list[_Get]) -> _Get:
         for step in rest:
             value = step(value)
         return value
+
+    return get
+
+
+def _flatten(inner: _Get) -> _Get:
+    def get(document: Any) -> Any:
+        value = inner(document)
+        if type(value) is not list:
+            return None
+        merged: list[Any] = []
+        for item in value:
+            if type(item) is list:
+                merged += item
+            else:
+                merged.append(item)
+        return merged
+
+    return get
+
+
+def _project(left: _Get, right: _Get) -> _Get:
+    def get(document: Any) -> Any:
+        base = left(document)
+        if type(base) is not list:
+            return None
+        return [value for item in base if (value := right(item)) is not None]
 
     return get
 

@@ -36,6 +36,7 @@ MAPPINGS = Path(__file__).resolve().parents[2] / "mappings"
 MAPPING = {"desc": "evce.yaml", "nested": "evce-nested.yaml", "bender": "bender.yaml"}
 PASSWORD = "Charging-2026!"
 FASTER = 0.02
+LISTS = 0.2
 BMS = Origin("modbus", "bms", "10.0.0.5")
 POLICY = Policy(floor=6.0, allow_stop=False, dry_run=False)
 
@@ -91,12 +92,12 @@ def loaded(file: str) -> Any:
 
 
 def faster(kinds: Sequence[KindSpec], factor: float) -> list[KindSpec]:
-    """The same kinds with every period times `factor`."""
+    """The same kinds with every period times `factor`, and lists five times as often again."""
     return [
         replace(
             kind,
-            list=kind.list and replace(kind.list, every_s=kind.list.every_s * factor),
-            members=kind.members and replace(kind.members, every_s=kind.members.every_s * factor),
+            list=kind.list and replace(kind.list, every_s=kind.list.every_s * factor * LISTS),
+            members=kind.members and replace(kind.members, every_s=kind.members.every_s * factor * LISTS),
             reads={name: replace(read, every_s=read.every_s * factor) for name, read in kind.reads.items()},
         )
         for kind in kinds

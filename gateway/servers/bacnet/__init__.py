@@ -2,6 +2,5 @@
 
 from gateway.servers.bacnet.server import BacnetServer
 from gateway.servers.bacnet.status import Client
-from gateway.servers.bacnet.units import UNITS, units_known
 
-__all__ = ["UNITS", "BacnetServer", "Client", "units_known"]
+__all__ = ["BacnetServer", "Client"]

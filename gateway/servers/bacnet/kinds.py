@@ -19,7 +19,7 @@ from gateway.servers.bacnet.standard import (
     Prop,
     Refusal,
 )
-from gateway.servers.bacnet.units import NO_UNITS, UNITS
+from gateway.servers.bacnet.units import NO_UNITS, NUMBERS
 
 PACK_REAL = struct.Struct(">Bf").pack
 COV_INCREMENT = 0.1
@@ -59,7 +59,7 @@ class AnalogRecord(PointRecord):
 
     def single(self, prop: int) -> bytes:
         if prop == Prop.UNITS:
-            return codec.enumerated(UNITS.get(self.spec.unit, NO_UNITS))
+            return codec.enumerated(NUMBERS.get(self.spec.unit, NO_UNITS))
         if prop == Prop.COV_INCREMENT:
             return codec.real(self._increment)
         if self.spec.range and prop in (Prop.MIN_PRES_VALUE, Prop.MAX_PRES_VALUE):

@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 
 from gateway.core.errors import Reject
 from gateway.core.point import PointSpec, point_name
+from gateway.core.units import UNITS
 from gateway.core.value import ValueKind
-from gateway.servers.bacnet import UNITS, codec, standard, units_known
+from gateway.servers.bacnet import codec, standard
 from gateway.servers.bacnet.naming import LONGEST, fit, render
+from gateway.servers.bacnet.units import NUMBERS
 from tests.servers.bacnet.conftest import make_bench
 
 PLAIN = "{source}.{name}.{point}"
@@ -82,8 +84,8 @@ def test_units_are_those_of_the_standard() -> None:
         "degC": "degrees-celsius",
         "": "no-units",
     }
-    assert {unit: UNITS[unit] for unit in expected} == {k: int(EngineeringUnits(v)) for k, v in expected.items()}
-    assert units_known() == UNITS.keys()
+    assert {unit: NUMBERS[unit] for unit in expected} == {k: int(EngineeringUnits(v)) for k, v in expected.items()}
+    assert NUMBERS.keys() == UNITS.keys()
 
 
 def test_numbers_are_those_of_the_standard() -> None:
