@@ -1,4 +1,4 @@
-"""JMESPath compiled at load: the plain parts (members, indexes, `[]`, `||`, `|`) become closures, others are interpreted.
+"""JMESPath compiled at load: the plain parts (members, indexes, `[]`, `||`, `|`) become closures, the rest interpreted.
 
 A path never raises on data: a member that is not there, or a function given the wrong type, is None.
 """

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.engine import poller, sender
 from gateway.simulator import BenderSimulator, EvceSimulator
-from tests.engine.rig import Plant, SimClock
+from tests.engine.rig import Plant, SimClock, Traffic
 
 
 @pytest.fixture(autouse=True)
@@ -46,3 +46,11 @@ async def bender(sim_clock: SimClock) -> AsyncIterator[BenderSimulator]:
 @pytest.fixture
 def plant() -> Plant:
     return Plant()
+
+
+@pytest.fixture
+async def traced(sim_clock, monkeypatch):
+    sim = EvceSimulator(tls=False, stations=4, zones=8, meters=2, clock=sim_clock)
+    sim.traffic = Traffic(sim, monkeypatch)
+    async with sim:
+        yield sim

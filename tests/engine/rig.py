@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from functools import cache
@@ -271,3 +272,32 @@ def limit_of(sim: EvceSimulator, zone: int = 1) -> float | None:
     """What the product holds."""
     held = sim.site.zones[zone].reduction
     return held.value_a if held.kind == "current" else None
+
+
+class Traffic:
+    """Counts what is under way at a simulator, from request to answer, injected delays included."""
+
+    def __init__(self, sim, monkeypatch):
+        self.now: Counter[str] = Counter()
+        self.most: Counter[str] = Counter()
+        self.most_at_once = 0
+        self.total: Counter[str] = Counter()
+        serve = sim._serve
+
+        async def counted(request):
+            path = request.path.removeprefix(sim.base)
+            self.now[path] += 1
+            self.total[path] += 1
+            self.most[path] = max(self.most[path], self.now[path])
+            self.most_at_once = max(self.most_at_once, self.now.total())
+            try:
+                return await serve(request)
+            finally:
+                self.now[path] -= 1
+
+        monkeypatch.setattr(sim, "_serve", counted)
+
+
+async def up(plant, source="evce"):
+    await until(lambda: plant.pollers[source].health.state == "up")
+    await until(lambda: plant.value(f"{source}/station/Bay 001/power") is not None)
