@@ -136,7 +136,7 @@ class Reader:
                 return
             asked = resource.path_values
             members = await self.source.members(resource.kind.members, asked)
-            if resource.usable and resource.path_values == asked:
+            if resource.usable and resource.path_values == asked and resource.members != members:
                 resource.members = members
                 self.wire()
 

@@ -31,7 +31,7 @@ class PointTable:
         self.specs: list[PointSpec] = []
         self._index: dict[str, int] = {}
         self._samples: list[Sample] = []
-        self._stale_after: list[float] = []
+        self._aging: list[tuple[int, float]] = []
         self._blame: dict[int, str] = {}
         self._subscribers: list[Subscriber] = []
         self._derived: dict[int, tuple[Sequence[int], Derivation]] = {}
@@ -60,7 +60,8 @@ class PointTable:
         if stale_after_s is None:
             measured = spec.read is not None and spec.command is None
             stale_after_s = spec.stale_after_s if measured else math.inf
-        self._stale_after.append(stale_after_s)
+        if stale_after_s != math.inf:
+            self._aging.append((index, stale_after_s))
         return index
 
     def rename(self, index: int, name: str) -> None:
@@ -76,6 +77,15 @@ class PointTable:
     def sample(self, index: int) -> Sample:
         """The newest sample; `value` is the last known one whatever its quality."""
         return self._samples[index]
+
+    def samples(self, pick: Callable[[Sequence[Sample]], tuple[Sample, ...]]) -> tuple[Sample, ...]:
+        """Many samples at once; `pick` is an operator.itemgetter of at least two indices."""
+        return pick(self._samples)
+
+    def bad(self) -> list[int]:
+        """Points without a usable value; optional ones that were never seen do not count."""
+        worst = [index for index, sample in enumerate(self._samples) if sample[1] > STALE]
+        return [index for index in worst if not self.specs[index].optional or self.seen(index)]
 
     def last_value(self, index: int) -> Value | None:
         """The newest value there ever was, whatever became of it since."""
@@ -116,13 +126,16 @@ class PointTable:
         changed: list[int] = []
         samples, blame = self._samples, self._blame
         for index, new in batch:
-            old = samples[index]
-            if new.value is None and new.quality > STALE:
-                new = Sample(old.value, new.quality, new.reason, old.time)  # noqa: PLW2901
-            samples[index] = new
+            value, quality, reason, _ = new
+            was, was_quality, was_reason, was_time = samples[index]
+            if value is None and quality > STALE:
+                value = was
+                samples[index] = Sample(was, quality, reason, was_time)
+            else:
+                samples[index] = new
             if blame:
                 blame.pop(index, None)
-            if new.value != old.value or new.quality is not old.quality or new.reason != old.reason:
+            if value != was or quality is not was_quality or reason != was_reason:
                 changed.append(index)
         self._rederive(self._fed_by(changed), changed)
         self._notify(changed)
@@ -147,17 +160,17 @@ class PointTable:
         """Makes old values stale and stale ones bad; call about once a second."""
         now = self._clock.monotonic()
         changed: list[int] = []
-        for index, (sample, stale_after_s) in enumerate(zip(self._samples, self._stale_after, strict=True)):
-            if sample.quality > STALE:
-                continue
-            age = now - sample.time
-            if age <= stale_after_s:
+        samples = self._samples
+        for index, stale_after_s in self._aging:
+            sample = samples[index]
+            age = now - sample[3]
+            if age <= stale_after_s or sample.quality > STALE:
                 continue
             quality = BAD if age > BAD_AFTER * stale_after_s else STALE
             if quality is sample.quality:
                 continue
             reason = self._blame.get(index, "no answer")
-            self._samples[index] = Sample(sample.value, quality, reason, sample.time)
+            samples[index] = Sample(sample.value, quality, reason, sample.time)
             changed.append(index)
         self._rederive(self._fed_by(changed), changed)
         self._notify(changed)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 
 from gateway.addressing.builtin import LAYOUT_VERSION, MAGIC
 from gateway.core.point import SOURCE_KIND
@@ -17,6 +18,9 @@ from gateway.engine.table import PointTable
 
 FLAG_DRY_RUN = 2
 HEARTBEAT_WRAPS = 0xFFFF
+QUALITY, TIME = itemgetter(1), itemgetter(3)
+Watched = tuple[Callable[[Sequence[Sample]], tuple[Sample, ...]] | None, list[int]]
+"""Points from every answer, picked at once (one index stands twice: one alone would give no tuple), and the others."""
 
 
 class Vitals:
@@ -36,6 +40,7 @@ class Vitals:
         self._version, self._map_hash = version, map_hash
         self._started = clock.monotonic()
         self._beat = 0
+        self._watched: dict[Resource, Watched] = {}
         self.header: Resource | None = None
         self.pollers: Mapping[str, Poller] = {}
 
@@ -69,10 +74,14 @@ class Vitals:
 
     def _condition(self, resource: Resource) -> tuple[Quality, float, bool]:
         """The worst quality of a resource's points, seconds since its newest answer, and whether any is fresh."""
+        answered, others = self._watched.get(resource) or self._watch(resource)
         worst, newest, fresh = GOOD, -math.inf, False
-        sample_of, specs = self._table.sample, self._table.specs
-        for index in measured(resource):
-            spec, sample = specs[index], sample_of(index)
+        if answered is not None:
+            samples = self._table.samples(answered)
+            worst, newest = max(map(QUALITY, samples)), max(map(TIME, samples))
+            fresh = min(map(QUALITY, samples)) is GOOD
+        for index in others:
+            spec, sample = self._table.specs[index], self._table.sample(index)
             if spec.optional and sample.time == -math.inf:
                 continue
             worst = max(worst, sample.quality)
@@ -80,6 +89,19 @@ class Vitals:
                 newest = max(newest, sample.time)
                 fresh = fresh or sample.quality is GOOD
         return worst, self._clock.monotonic() - newest, fresh
+
+    def _watch(self, resource: Resource) -> Watched:
+        """A resource's points, chosen once: those that come from every answer, and the others."""
+        specs = self._table.specs
+        points = measured(resource)
+        answered = [i for i in points if specs[i].derive is None and specs[i].member_of is None]
+        answered = [i for i in answered if not specs[i].optional]
+        others = [i for i in points if i not in answered]
+        pick: Callable[[Sequence[Sample]], tuple[Sample, ...]] | None = None
+        if answered:
+            pick = itemgetter(*answered, answered[0])
+        self._watched[resource] = (pick, others)
+        return self._watched[resource]
 
     def _status(
         self, resource: Resource, quality: Quality, age_s: float, fresh: bool, batch: dict[int, Sample]
@@ -130,22 +152,13 @@ class Vitals:
             "uptime_s": int(self.uptime_s),
             "sources_good": good,
             "sources_total": len(self.pollers),
-            "points_bad": min(self.points_bad(), 0xFFFE),
+            "points_bad": min(len(self._table.bad()), 0xFFFE),
             "alarms_active": self.alarms_active(),
             "flags": FLAG_DRY_RUN if self._desk.policy.dry_run else 0,
             "version": self._version,
         }
         for name, value in values.items():
             self._put(batch, self.header.indices[name], value)
-
-    def points_bad(self) -> int:
-        """Served points without a usable value; optional ones that were never seen do not count."""
-        table = self._table
-        return sum(
-            1
-            for index, spec in enumerate(table.specs)
-            if table.sample(index).quality > STALE and not (spec.optional and not table.seen(index))
-        )
 
     def alarms_active(self) -> int:
         """What a person should look at: sources that are down, resources in trouble, commands not in force."""
