@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 import tempfile
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -191,7 +192,7 @@ async def _play(evce: EvceSimulator, daemon: Daemon, config: Path, seconds: floa
         f"simulated EVCE at {evce.url}, gateway: Modbus TCP 127.0.0.1:{MODBUS_PORT}, "
         f"BACnet/IP 127.0.0.1:{BACNET_PORT} (device 260001), health http://127.0.0.1:{WEB_PORT}/healthz\n"
     )
-    started = time.monotonic()
+    started = asyncio.get_running_loop().time()
     async with (
         ModbusClient("127.0.0.1", MODBUS_PORT) as modbus,
         BacnetClient("127.0.0.1", BACNET_PORT) as bacnet,
@@ -206,15 +207,13 @@ async def _play(evce: EvceSimulator, daemon: Daemon, config: Path, seconds: floa
         await bms.write_bacnet(f"{ZONE_B}/reduction", BACNET_LIMIT, 8)
         show.out.print(f"BACnet WriteProperty: {ZONE_B}/reduction := {BACNET_LIMIT:g} A  (priority 8)\n")
         good = await _in_force(daemon)
-        await _watch(bms, evce, seconds, started)
+        await _watch(bms, config, None if seconds is None else started + seconds)
         show.out.print(_bodies(evce))
     show.out.print(
         "both limits are in force: the product read them back"
         if good
         else "[red]a limit is not in force; see write_status above[/]"
     )
-    if seconds is None:
-        show.out.print(f"configuration of this run: {config}")
     return 0 if good else 1
 
 
@@ -240,17 +239,25 @@ async def _in_force(daemon: Daemon) -> bool:
     return False
 
 
-async def _watch(bms: _Bms, evce: EvceSimulator, seconds: float | None, started: float) -> None:
-    """A live table on a terminal, else one more table at the end."""
+async def _watch(bms: _Bms, config: Path, ends: float | None) -> None:
+    """A live table on a terminal, else one more table at the end; Ctrl-C ends either."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    if ends is not None:
+        loop.call_at(max(loop.time(), ends), stop.set)
     if not show.out.is_terminal:
-        await asyncio.sleep(max(0.0, (seconds or 20.0) - (time.monotonic() - started)))
+        await stop.wait()
         show.out.print(_table([await bms.see(point) for point in WATCHED], "with both limits in force"))
         return
+    steps = _next_steps(config) if ends is None else ""
     with Live(console=show.out, refresh_per_second=2) as live:
-        while seconds is None or time.monotonic() - started < seconds:
+        while not stop.is_set():
             rows = [await bms.see(point) for point in WATCHED]
-            live.update(Group(_table(rows, "live, Ctrl-C ends"), _next_steps() if seconds is None else ""))
-            await asyncio.sleep(1.0)
+            live.update(Group(_table(rows, "live, Ctrl-C ends"), steps))
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), 1.0)
 
 
 def _table(rows: Sequence[Seen], title: str) -> Table:
@@ -272,8 +279,12 @@ def _bodies(evce: EvceSimulator) -> Table:
     return table
 
 
-def _next_steps() -> str:
+def _next_steps(config: Path) -> str:
+    """Commands to try from another terminal, in the checkout."""
     return (
-        f"\ntry:  mbpoll -m tcp -a 1 -p {MODBUS_PORT} -0 -r 1040 -t 4:float -B -1 127.0.0.1"
-        "\n      (the limit of Zone A; with a number at the end, e.g. 30, it writes one)"
+        f"\ntry, in another terminal:\n"
+        f"  .venv/bin/evce-gateway status -c {config}\n"
+        f"  .venv/bin/evce-gateway write '{ZONE_B}/reduction' 16 -c {config}\n"
+        f"  mbpoll -m tcp -a 1 -p {MODBUS_PORT} -0 -r 1040 -t 4:float -B -1 127.0.0.1    "
+        "(the limit of Zone A; without -1 and with a number at the end it writes one)"
     )

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.engine import poller, sender
 from gateway.simulator import BenderSimulator, EvceSimulator
-from tests.engine.rig import Plant, SimClock, Traffic
+from tests.engine.rig import CLIENTS, Plant, SimClock, Traffic
 
 
 @pytest.fixture(autouse=True)
@@ -18,6 +18,14 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(poller, "LOOK_S", 0.01)
     monkeypatch.setattr(poller, "BACKOFF_S", (0.02, 0.2))
     monkeypatch.setattr(sender, "IDLE_WAKE_S", 0.01)
+
+
+@pytest.fixture(autouse=True)
+async def clients() -> AsyncIterator[None]:
+    """Closes what the test opened."""
+    yield
+    while CLIENTS:
+        await CLIENTS.pop().close()
 
 
 @pytest.fixture

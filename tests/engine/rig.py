@@ -38,6 +38,8 @@ MAPPING = {"desc": "evce.yaml", "nested": "evce-nested.yaml", "bender": "bender.
 PASSWORD = "Charging-2026!"
 FASTER = 0.02
 LISTS = 0.2
+CLIENTS: list[Any] = []
+"""Every HTTP client of a test; its end closes them."""
 BMS = Origin("modbus", "bms", "10.0.0.5")
 POLICY = Policy(floor=6.0, allow_stop=False, dry_run=False)
 
@@ -122,7 +124,6 @@ class Plant:
         self.intake = Intake(self.table, self.inventory, self.clock, self.desk.read_back)
         self.derivations = Derivations(self.table, self.inventory, self.clock)
         self.table.subscribe(lambda changed: self.changes.append({self.table.names[i] for i in changed}))
-        self._clients: list[Any] = []
         self.tokens = Tokens()
 
     def _inventory(self) -> Inventory:
@@ -152,7 +153,7 @@ class Plant:
         """One source on a simulator."""
         dialect = sim.dialect if isinstance(sim, EvceSimulator) else "bender"
         client = new_client_session(parallel)
-        self._clients.append(client)
+        CLIENTS.append(client)
         pinned = Trust(fingerprint=sim.fingerprint.removeprefix("sha256:")) if sim.certificate else Trust()
         http = Http(client, sim.url, pinned, **limits)
         session: Any
@@ -190,19 +191,15 @@ class Plant:
     async def running(self, *, desk: bool = True) -> AsyncIterator[Plant]:
         """Polls and delivers; a programming error of any task fails the test."""
         self.desk.connect(self.intake, dict(self.sources))
-        try:
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(poller.run()) for poller in self.pollers.values()]
-                if desk:
-                    tasks.append(group.create_task(self.desk.run()))
-                try:
-                    yield self
-                finally:
-                    for task in tasks:
-                        task.cancel()
-        finally:
-            for client in self._clients:
-                await client.close()
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(poller.run()) for poller in self.pollers.values()]
+            if desk:
+                tasks.append(group.create_task(self.desk.run()))
+            try:
+                yield self
+            finally:
+                for task in tasks:
+                    task.cancel()
 
     # -- what is seen --------------------------------------------------------------------------------------------
 

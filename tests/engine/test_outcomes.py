@@ -100,7 +100,7 @@ async def test_W05_applied_but_timed_out(evce, plant):
 
 @pytest.mark.parametrize("body", ["OK", "<html>done</html>", "[1,", ""])
 async def test_a_put_answered_200_with_anything_is_settled_by_reading(evce, plant, body):
-    plant.add("evce", evce)
+    plant.add("evce", evce, factor=1.0)
     async with plant.running():
         await up(plant)
         evce.faults.add(REDUCTION, method="PUT", body=body)

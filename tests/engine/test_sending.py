@@ -197,6 +197,36 @@ async def test_C07_in_a_new_session_the_names_come_before_any_command(evce, plan
         await in_force(plant, 60.0)
 
 
+@pytest.mark.parametrize("event", ["import", "revoke"])
+async def test_C07_an_answer_asked_for_before_the_change_is_no_reason_to_send(evce, plant, event):
+    """A slow answer about the old id, or of the old session, arrives when the new one is already known."""
+    plant.add("evce", evce)
+    order: list[str] = []
+    answer = evce.answer
+
+    def noted(request):
+        order.append(f"{request.method} {request.path.removeprefix(evce.base)}")
+        return answer(request)
+
+    async with plant.running():
+        await up(plant)
+        slow = evce.faults.add(REDUCTION, method="GET", trickle_s=0.02, count=1)
+        await until(lambda: slow not in evce.faults.active())
+        evce.answer = noted
+        done = await evce.do(event)
+        number = done["zones"][1] if event == "import" else 1
+        zone = plant.resource("zone", "Zone A")
+        if event == "import":
+            await until(lambda: zone.id == str(number))
+        else:
+            await until(lambda: zone.resolved == 2)
+        await plant.ask(60.0)
+        await in_force(plant, 60.0)
+        own = [what for what in order if what.endswith(f"/em/zones/{number}/reduction")]
+        assert own[0].startswith("GET")
+        assert limit_of(evce, number) == 60.0
+
+
 async def test_a_401_to_the_put_itself_is_settled_in_the_new_session(evce, plant):
     plant.add("evce", evce, factor=1.0)
     async with plant.running():
