@@ -24,7 +24,7 @@ VERSION = 1
 LARGEST_FILE = 64 * 1024 * 1024
 _HEAD = """\
 # Addresses of the EVCE gateway: which block belongs to which name. Append-only; part of every backup.
-# A block is never moved and never given to another name. Edit only with `evce-gateway addresses ...`.
+# A block is never moved and never given to another name. Do not edit while the gateway runs.
 version: {version}
 count: {count}
 blocks:

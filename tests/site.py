@@ -16,6 +16,7 @@ import yaml
 
 from gateway.app.daemon import Daemon
 from gateway.app.load import load_site
+from gateway.engine.ports import Clock
 from gateway.simulator import BenderSimulator, EvceSimulator
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -32,6 +33,19 @@ class StillClock:
 
     def __call__(self) -> float:
         return self.now
+
+
+class AheadClock:
+    """The machine's time, moved ahead by hand."""
+
+    def __init__(self) -> None:
+        self.ahead_s = 0.0
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self.ahead_s
+
+    def wall(self) -> float:
+        return time.time() + self.ahead_s
 
 
 def free_port(kind: socket.SocketKind = socket.SOCK_DGRAM) -> int:
@@ -168,6 +182,7 @@ async def running_site(
     *,
     change: Callable[[dict[str, Any]], None] | None = None,
     clock: Callable[[], float] = time.time,
+    gateway_clock: Clock | None = None,
     **evce_options: Any,
 ) -> AsyncIterator[Running]:
     """Simulators and gateway, started; stopped and logged out at the end."""
@@ -177,7 +192,7 @@ async def running_site(
         files = site_files(folder, evce, benders, dialect)
         if change is not None:
             change(files.data)
-        daemon = Daemon(load_site(files.write()))
+        daemon = Daemon(load_site(files.write()), gateway_clock)
         group = await stack.enter_async_context(asyncio.TaskGroup())
         task = group.create_task(daemon.run(signals=False))
         await until(lambda: daemon.ready.is_set() or task.done())

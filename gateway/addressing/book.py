@@ -125,6 +125,16 @@ class AddressBook:
         entry.id, self.dirty = ident, True
         return Assignment(ident, name, match, entry)
 
+    def rename(self, source: str, kind: str, old: str, new: str) -> bool:
+        """Gives an entry another name, its block stays; False when there is none, or the new name has a block."""
+        names = self._kinds.get((source, kind), {})
+        if old not in names or new in names:
+            return False
+        entry = names.pop(old)
+        names[new] = entry
+        entry.name, self.dirty = new, True
+        return True
+
     def _rename(self, entry: Entry, ident: str, name: str) -> Assignment:
         names = self._kinds[entry.source, entry.kind]
         del names[entry.name]

@@ -21,6 +21,8 @@ from gateway.export import point_row
 from gateway.servers.bacnet import BacnetServer
 from gateway.servers.modbus import ModbusServer
 
+MOST_BAD = 20
+
 
 class Running(Protocol):
     """What is asked of the running daemon."""
@@ -62,8 +64,10 @@ class Control:
             "alarms": daemon.vitals.alarms_active(),
             "without_address": {f"{s}/{k}": count for (s, k), count in daemon.inventory.unassigned.items() if count},
             "inhibited": {
-                r.label: r.trouble for r in daemon.inventory.resources.values() if r.trouble and not r.present
+                r.label: r.trouble for r in daemon.inventory.resources.values() if r.trouble not in ("", "not read yet")
             },
+            "bad": [f"{table.names[i]}: {table.sample(i).reason}" for i in table.bad()[:MOST_BAD]],
+            "foreign_limits": daemon.desk.foreign_limits(),
             "modbus": daemon.modbus and {"port": daemon.modbus.port, "clients": daemon.modbus.clients},
             "bacnet": daemon.bacnet and {"port": daemon.bacnet.port, "clients": daemon.bacnet.clients},
             "lease": "off: a command holds until it is changed or released",
@@ -110,9 +114,22 @@ class Control:
                 for number, slot in enumerate(slots, 1)
                 if slot is not None
             }
+            row["receipt"] = self._receipt(name)
         if spec.kind is ValueKind.ENUM and isinstance(sample.value, int) and 0 < sample.value <= len(spec.texts):
             row["text"] = spec.texts[sample.value - 1]
         return row
+
+    def _receipt(self, name: str) -> dict[str, Any]:
+        """What became of a commandable point's command, enumerations as their texts, without what is empty."""
+        table, receipt = self._daemon.table, {}
+        for part in ("write_status", "authority", "applied", "error_text"):
+            index = self._index(f"{name}.{part}")
+            value, texts = table.sample(index).value, table.specs[index].texts
+            if texts and isinstance(value, int):
+                value = texts[value - 1]
+            if value not in (None, ""):
+                receipt[part] = value
+        return receipt
 
     def _index(self, point: str) -> int:
         index = self._daemon.table.find(point)

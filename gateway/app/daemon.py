@@ -46,9 +46,9 @@ log = structlog.get_logger("gateway")
 class Daemon:
     """One site, running. `await run()` serves until `stop()`; `ready` is set once the ports are bound."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, clock: Clock | None = None) -> None:
         self.site = site
-        self.clock: Clock = SystemClock()
+        self.clock = clock or SystemClock()
         self.store = Store(site.state_dir)
         self.table = PointTable(self.clock)
         self.placed: dict[int, PlacedPoint] = {}

@@ -256,6 +256,8 @@ def _show_row(row: dict[str, Any], *, json_: bool) -> None:
     show.out.print(show.point_table([row]))
     for slot, held in row.get("slots", {}).items():
         show.out.print(f"  slot {slot}: {held['value']} by {show.clean(held['origin'])}")
+    for name, value in row.get("receipt", {}).items():
+        show.out.print(f"  {name}: {show.clean(value)}")
 
 
 def _value(text: str) -> Any:

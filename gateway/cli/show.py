@@ -106,6 +106,10 @@ def show_status(status: Mapping[str, Any]) -> None:
     out.print("points: " + ", ".join(f"{count} {quality}" for quality, count in sorted(status["points"].items())))
     for label, reason in status["inhibited"].items():
         out.print(f"  [yellow]inhibited[/] {clean(label)}: {clean(reason)}")
+    for text in status["bad"]:
+        out.print(f"  [red]no value[/] {clean(text)}")
+    for point, applied in status["foreign_limits"].items():
+        out.print(f"  [yellow]not asked here[/] {clean(point)}: {applied} is in force upstream; `release` ends it")
     for label, count in status["without_address"].items():
         out.print(f"  [yellow]no address left[/] for {count} of {clean(label)}: raise `capacity` in the mapping")
     for protocol in ("modbus", "bacnet"):

@@ -125,7 +125,6 @@ class CommandDesk:
             point.slots.clear(slot)
         else:
             point.slots.put(slot, Slot(value, origin, now))
-            point.requested = value
         point.accepted_at, point.error, point.error_text = now, 0, ""
         if (held and (held.value, held.origin)) == (value, origin) or (held is None and value is None):
             return
@@ -205,15 +204,25 @@ class CommandDesk:
         before, old = delivery.status, delivery.target
         if self.policy.dry_run:
             delivery.pretend()
-            send = "release" if value is None else value
-            log.info("command.dry_run", point=self._table.names[point.index], would_send=send)
+            log.info("command.dry_run", point=self._table.names[point.index], would_send=self._sender.preview(point))
         elif value is not None:
             raw = point.raw(value)
             if raw is not None:
                 delivery.ask(Target(raw), now, tighter=point.is_tighter(old, raw))
-        elif old is not None:
+        elif old is not None or not point.observed or self.foreign(point):
             delivery.ask(Target(None, release=True), now)
         self._sender.log_status(point, before)
+
+    def foreign(self, point: Setpoint) -> bool:
+        """Whether a limit is in force upstream that no slot asks for: left by an earlier run, or set by a person."""
+        applied = self._table.good_value(point.resource.indices[f"{point.spec.name}.applied"])
+        idle = not point.slots.winner and point.delivery.target is None
+        return idle and point.observed and applied is not None and applied != point.default
+
+    def foreign_limits(self) -> dict[str, Value | None]:
+        """Name and applied value of every point with a limit that nobody asks for here."""
+        applied = {p: p.resource.indices[f"{p.spec.name}.applied"] for p in self._points.values() if self.foreign(p)}
+        return {self._table.names[point.index]: self._table.good_value(index) for point, index in applied.items()}
 
     async def run(self) -> None:
         """Delivers until cancelled."""

@@ -215,6 +215,10 @@ class Inventory:
             self._table.rename(index, point_name(resource.source, resource.kind.name, name, point))
         self._place(resource)
         log.info("resource.renamed", old=old, new=resource.label)
+        for ident, child in resource.children.items():
+            named = f"{name}#{ident}"
+            if child.name is not None and self._book.rename(child.source, child.kind.name, child.name, named):
+                self._rename(child, named)
 
     def _add(
         self, source: str, kind: KindSpec, name: str | None, ident: str | None, parent: Resource | None, trouble: str

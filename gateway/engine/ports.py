@@ -84,6 +84,9 @@ class Source(Protocol):
     async def read_bulk(self, spec: ReadSpec) -> dict[str, Any]:
         """One answer split by resource id."""
 
+    def preview(self, request: WriteRequest) -> str:
+        """What `write` would send, in words: method, path and body; nothing is sent."""
+
     async def write(self, request: WriteRequest) -> str:
         """Sends a command's body once; returns the product's answer in words for the evidence.
 

@@ -20,7 +20,7 @@ def receipt_samples(point: Setpoint, table: PointTable, now: float) -> list[tupl
     error = point.delivery.error or point.error_text
     upstream = int(Reject.UPSTREAM) if point.delivery.error else 0
     receipt: dict[str, Value | None] = {
-        "requested": point.requested,
+        "requested": point.slots.value,
         "write_status": int(point.delivery.status),
         "authority": int(point.authority),
         "winner": point.slots.winner,

@@ -120,6 +120,18 @@ class Sender:
         point.delivery.put_failed(now, str(error), wait_s=error.retry_after_s if isinstance(error, Refused) else None)
         return False
 
+    def preview(self, point: Setpoint) -> str:
+        """The request that would leave now, in words: method, path and body."""
+        value = point.slots.value
+        raw = point.raw(value) if value is not None else None
+        source = self._sources.get(point.resource.source)
+        if source is None or not point.resource.usable or (value is not None and raw is None):
+            return "nothing yet: the product was not read"
+        try:
+            return source.preview(self._request(point, Target(raw, release=value is None), 0))
+        except SourceError as error:
+            return f"nothing yet: {error}"
+
     def _request(self, point: Setpoint, target: Target, session: int) -> WriteRequest:
         values: dict[str, Value] = {}
         default = point.default

@@ -56,7 +56,6 @@ class Setpoint:
     slots: PriorityArray = field(default_factory=PriorityArray)
     delivery: Delivery = field(default_factory=Delivery)
     accepted_at: float | None = None
-    requested: Value | None = None
     error: int = 0
     error_text: str = ""
     observed: bool = False

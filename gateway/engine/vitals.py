@@ -14,10 +14,11 @@ from gateway.engine.commands import CommandDesk
 from gateway.engine.inventory import Inventory, Resource, measured
 from gateway.engine.poller import Poller
 from gateway.engine.ports import Clock
-from gateway.engine.table import PointTable
+from gateway.engine.table import BAD_AFTER, PointTable
 
 FLAG_DRY_RUN = 2
 HEARTBEAT_WRAPS = 0xFFFF
+SOURCE_STALE_S = 15.0
 QUALITY, TIME = itemgetter(1), itemgetter(3)
 Watched = tuple[Callable[[Sequence[Sample]], tuple[Sample, ...]] | None, list[int]]
 """Points from every answer, picked at once (one index stands twice: one alone would give no tuple), and the others."""
@@ -85,17 +86,25 @@ class Vitals:
             if spec.optional and sample.time == -math.inf:
                 continue
             worst = max(worst, sample.quality)
-            if spec.derive is None and spec.member_of is None:
+            if answered is None and spec.derive is None and spec.member_of is None:
                 newest = max(newest, sample.time)
                 fresh = fresh or sample.quality is GOOD
         return worst, self._clock.monotonic() - newest, fresh
 
     def _watch(self, resource: Resource) -> Watched:
-        """A resource's points, chosen once: those that come from every answer, and the others."""
+        """A resource's points, chosen once: those of its quickest reads, by which it is judged, and the others.
+
+        A value read once a minute is fresh for minutes and would hide that the product is gone.
+        """
         specs = self._table.specs
         points = measured(resource)
-        answered = [i for i in points if specs[i].derive is None and specs[i].member_of is None]
-        answered = [i for i in answered if not specs[i].optional]
+        read = [i for i in points if specs[i].derive is None and specs[i].member_of is None]
+        life = {
+            resource.indices[f"{name}.applied" if spec.command else name]: spec.stale_after_s
+            for name, spec in resource.kind.points.items()
+        }
+        soonest = min((life[i] for i in read), default=0.0)
+        answered = [i for i in read if not specs[i].optional and life[i] == soonest]
         others = [i for i in points if i not in answered]
         pick: Callable[[Sequence[Sample]], tuple[Sample, ...]] | None = None
         if answered:
@@ -133,7 +142,7 @@ class Vitals:
         }
         for name, value in values.items():
             self._put(batch, resource.indices[name], value)
-        quality = GOOD if health.connected else STALE if math.isfinite(age) else BAD
+        quality = GOOD if health.connected else STALE if age <= BAD_AFTER * SOURCE_STALE_S else BAD
         self._status(resource, quality, age, health.connected, batch)
         if self.header is not None and f"{resource.source}.quality" in self.header.indices:
             self._put(batch, self.header.indices[f"{resource.source}.quality"], int(quality))

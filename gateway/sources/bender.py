@@ -40,7 +40,7 @@ class BenderSession(Session):
                 if error.status not in (401, 403):
                     raise
                 if last:
-                    text = f"user or password of {self._username!r} refused; waiting for a change"
+                    text = f"user or password of {self._username!r} refused; mend it and restart the gateway"
                     raise CredentialsRefused(text, error.status) from error
 
     async def _prove(self) -> str:

@@ -59,7 +59,7 @@ class EvceSession(Session):
         try:
             answer = await self.http.request("POST", f"{self.base}/login/login", body=body)
         except SessionLost as error:
-            text = f"user or password of {self._username!r} refused; waiting for a change"
+            text = f"user or password of {self._username!r} refused; mend it and restart the gateway"
             raise CredentialsRefused(text, 401) from error
         except Refused as error:
             if error.status == FORBIDDEN:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -48,7 +49,7 @@ class MappedSource:
         document = (await self._session.request("GET", spec.path)).document
         listed: list[Listed] = []
         nameless: list[str] = []
-        for key, item in _items(document, spec.items, spec.path):
+        for key, item in _items(document, spec.items, spec.path, keyed=spec.by_key):
             ident = key if spec.by_key else json_text(spec.id(item))
             name = json_text(spec.name(item))
             if ident is None:
@@ -71,7 +72,7 @@ class MappedSource:
         path = fill_path(spec.path, path_values)
         document = (await self._session.request("GET", path)).document
         found: list[str] = []
-        for key, item in _items(document, spec.items, path):
+        for key, item in _items(document, spec.items, path, keyed=spec.by_key):
             ident = key if spec.by_key else json_text(spec.id(item))
             if ident is None:
                 raise BadAnswer(f"GET {path}: a member has no {spec.id.text}: {shorten(item)}")
@@ -98,20 +99,27 @@ class MappedSource:
             raise ValueError(spec.name)
         document = (await self._session.request("GET", spec.path)).document
         found: dict[str, Any] = {}
-        for key, item in _items(document, spec.items, spec.path):
+        for key, item in _items(document, spec.items, spec.path, keyed=spec.by_key):
             ident = key if spec.by_key else json_text(spec.match(item))
             if ident is None:
                 raise BadAnswer(f"GET {spec.path}: an item has no {spec.match.text}: {shorten(item)}")
             found[ident] = item
         return found
 
+    def preview(self, request: WriteRequest) -> str:
+        path, body = self._filled(request)
+        return f"{request.command.method} {path} {json.dumps(body)}"
+
     async def write(self, request: WriteRequest) -> str:
-        command = request.command
-        path = fill_path(command.path, request.path_values)
-        template = command.release if request.release else command.body
-        body = fill_body(template, {**request.values, **request.path_values}, self._clock.wall())
-        answer = await self._session.request_in(request.session, command.method, path, body)
+        path, body = self._filled(request)
+        answer = await self._session.request_in(request.session, request.command.method, path, body)
         return f"{answer.status} {shorten(answer.document)}"
+
+    def _filled(self, request: WriteRequest) -> tuple[str, Any]:
+        """Path and body with every placeholder filled in."""
+        template = request.command.release if request.release else request.command.body
+        body = fill_body(template, {**request.values, **request.path_values}, self._clock.wall())
+        return fill_path(request.command.path, request.path_values), body
 
 
 def fill_path(template: str, values: Mapping[str, str]) -> str:
@@ -178,11 +186,14 @@ def _value(name: str, values: Mapping[str, Any], wall: float) -> Any:
     return values[name]
 
 
-def _items(document: Any, path: Path, where: str) -> Iterator[tuple[str, Any]]:
-    """(key, item) of a list answer: an object's members by key, an array's with an empty key."""
+def _items(document: Any, path: Path, where: str, *, keyed: bool) -> Iterator[tuple[str, Any]]:
+    """(key, item) of a list answer: an array's items with an empty key, or (`keyed`) an object's by its keys."""
     items = path(document)
-    if isinstance(items, dict):
+    if isinstance(items, dict) and keyed:
         yield from items.items()
+    elif isinstance(items, dict):
+        members = ", ".join(list(items)[:10])
+        raise BadAnswer(f"GET {where}: no list at {path.text!r} but an object of {members} (ids as keys need @key)")
     elif isinstance(items, list):
         for item in items:
             yield "", item

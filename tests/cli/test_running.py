@@ -60,6 +60,8 @@ class Gateway:
             ],
             "points": {"good": 3},
             "inhibited": {"evce/zone/B": "two zones are named 'B'"},
+            "bad": ["evce/zone/B/power: the answer has no power"],
+            "foreign_limits": {"evce/zone/C/reduction": 16.0},
             "without_address": {"evce/station": 4},
             "modbus": {"port": 502, "clients": []},
             "bacnet": None,
@@ -172,6 +174,8 @@ async def test_status(ask: Ask, gateway: Gateway) -> None:
         "  up       evce: last good answer never, errors 0 ",
         "points: 3 good",
         "  inhibited evce/zone/B: two zones are named 'B'",
+        "  no value evce/zone/B/power: the answer has no power",
+        "  not asked here evce/zone/C/reduction: 16.0 is in force upstream; `release` ends it",
         "  no address left for 4 of evce/station: raise `capacity` in the mapping",
         "modbus: port 502, 0 clients",
     ]

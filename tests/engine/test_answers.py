@@ -13,10 +13,15 @@ BAY = "evce/station/Bay 001"
 STATUSES = "/stations/statuses"
 
 
-async def ready(plant, zone="Zone A", bay="Bay 001", meter="Meter 1"):
-    await until(lambda: plant.value(f"evce/zone/{zone}/reduction.applied") is not None)
-    await until(lambda: plant.value(f"evce/station/{bay}/status") is not None)
-    await until(lambda: plant.value(f"evce/station/{bay}/zone") is not None)
+async def ready(plant, meter="Meter 1"):
+    """Everything was read once, with every zone's limit and every station's zone."""
+    sim = plant.sims["evce"]
+    for zone in sim.site.zones.values():
+        for point in ("reduction.applied", "maximum", "stations_charging"):
+            await until(lambda n=f"evce/zone/{zone.name}/{point}": plant.value(n) is not None)
+    for station in sim.site.stations.values():
+        await until(lambda n=f"evce/station/{station.name}/zone": plant.value(n) is not None)
+    await until(lambda: plant.quality(f"{BAY}/status") is GOOD)
     await until(lambda: not meter or plant.value(f"evce/meter/{meter}/energy") is not None)
 
 

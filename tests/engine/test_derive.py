@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from gateway.core.point import DeriveSpec
-from gateway.core.value import BAD, GOOD, STALE, Sample
+from gateway.core.point import DeriveSpec, PointSpec
+from gateway.core.value import BAD, GOOD, STALE, Sample, ValueKind
 from gateway.engine.derive import computation
+from tests.engine.rig import loaded, until
 
 
 def spec(op, *, where=None, skip_bad=False):
@@ -47,3 +50,17 @@ def test_a_bad_input_makes_it_bad_unless_skipped():
 def test_a_stale_input_makes_it_stale():
     inputs = [*samples(5.0), Sample(6.0, STALE, "no answer", 0.0)]
     assert computation(spec("sum"))(inputs) == (11.0, STALE, "an input is stale")
+
+
+async def test_children_that_vanish_and_come_back_leave_and_join_the_derived_value(evce, plant):
+    kinds = dict(loaded("evce.yaml").kinds)
+    known = frozenset(range(10))
+    count = DeriveSpec("count", "connector", "status", known, skip_bad=False)
+    point = PointSpec(name="connectors", kind=ValueKind.NUMBER, derive=count)
+    kinds["station"] = replace(kinds["station"], points={**kinds["station"].points, "connectors": point})
+    plant.add("evce", evce, kinds=list(kinds.values()))
+    station = next(iter(evce.site.stations.values()))
+    async with plant.running():
+        for connectors in (2, 1, 2, 1):
+            station.connectors = connectors
+            await until(lambda n=connectors: plant.value("evce/station/Bay 001/connectors") == n)

@@ -226,17 +226,14 @@ async def test_ticking_marks_only_the_age():
     assert plant.receipt("age_s") == 5
 
 
-async def test_dry_run_shows_and_would_send():
+async def test_dry_run_is_shown_also_before_the_product_was_read():
     plant = offline(replace(POLICY, dry_run=True))
     with capture_logs() as lines:
         await plant.ask(60.0)
         await plant.ask(None)
-    assert [line["would_send"] for line in lines if line["event"] == "command.dry_run"] == [60.0, "release"]
+    said = [line["would_send"] for line in lines if line["event"] == "command.dry_run"]
+    assert said == ["nothing yet: the product was not read"] * 2
     assert plant.receipt("write_status") == 10
-    stop = offline(Policy(6, allow_stop=True, dry_run=True))
-    with capture_logs() as lines:
-        await stop.ask(0.0)
-    assert lines[-1]["would_send"] == 0.0
 
 
 async def test_many_writers_at_once_end_in_one_consistent_state():

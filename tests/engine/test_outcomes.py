@@ -2,54 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
-from dataclasses import replace
-
 import pytest
 
 from gateway.core.delivery import Authority, WriteStatus
 from gateway.core.point import Factor
-from tests.engine.rig import limit_of, loaded, puts, until
+from tests.engine.limits import in_force, limits_up, pass_time, zone_kinds
+from tests.engine.rig import limit_of, puts, until
 
 S = WriteStatus
 APPLIED = "evce/zone/Zone A/reduction.applied"
 REDUCTION = "/em/zones/1/reduction"
 
 
-async def up(plant, zone="Zone A"):
-    await until(lambda: plant.value(f"evce/zone/{zone}/reduction.applied") is not None)
-    await until(lambda: plant.value(f"evce/zone/{zone}/maximum") is not None)
-
-
-async def in_force(plant, value, zone="Zone A"):
-    await until(lambda: plant.status(zone) is S.IN_FORCE and plant.sample(f"evce/zone/{zone}/reduction").value == value)
-
-
-async def pass_time(plant, seconds, step=0.5):
-    """The gateway's clock moves on in steps, with reads and deliveries between them."""
-    for _ in range(round(seconds / step)):
-        plant.clock.added += step
-        before = len(plant.changes)
-        await asyncio.sleep(0.02)
-        await until(lambda b=before: len(plant.changes) >= b)
-
-
-def zone_kinds(**command):
-    """The shipped mapping with other command options of the zone's reduction."""
-    kinds = dict(loaded("evce.yaml").kinds)
-    zone = kinds["zone"]
-    point = zone.points["reduction"]
-    options = {key: value for key, value in command.items() if hasattr(point.command, key)}
-    rest = {key: value for key, value in command.items() if key not in options}
-    point = replace(point, command=replace(point.command, **options), **rest)
-    kinds["zone"] = replace(zone, points={**zone.points, "reduction": point})
-    return list(kinds.values())
-
-
 async def test_W04_ignored_put_is_5_then_6_then_9_and_never_4(both, plant):
     plant.add("evce", both)
     async with plant.running():
-        await up(plant)
+        await limits_up(plant)
         both.faults.add(REDUCTION, method="PUT", ignore_write=True)
         seen: list[WriteStatus] = []
         plant.table.subscribe(lambda _changed: seen.append(plant.status()))
@@ -77,7 +45,7 @@ async def test_W04_ignored_put_is_5_then_6_then_9_and_never_4(both, plant):
 async def test_W05_applied_but_reset_is_in_force_after_the_read_back_without_a_second_put(evce, plant, after):
     plant.add("evce", evce)
     async with plant.running():
-        await up(plant)
+        await limits_up(plant)
         evce.faults.add(REDUCTION, method="PUT", cut="reset", after_bytes=after)
         await plant.ask(60.0)
         await in_force(plant, 60.0)
@@ -90,7 +58,7 @@ async def test_W05_applied_but_reset_is_in_force_after_the_read_back_without_a_s
 async def test_W05_applied_but_timed_out(evce, plant):
     plant.add("evce", evce, total_s=0.3)
     async with plant.running():
-        await up(plant)
+        await limits_up(plant)
         evce.product.apply_writes = True
         evce.faults.add(REDUCTION, method="PUT", trickle_s=5.0)
         await plant.ask(60.0)
@@ -102,7 +70,7 @@ async def test_W05_applied_but_timed_out(evce, plant):
 async def test_a_put_answered_200_with_anything_is_settled_by_reading(evce, plant, body):
     plant.add("evce", evce, factor=1.0)
     async with plant.running():
-        await up(plant)
+        await limits_up(plant)
         evce.faults.add(REDUCTION, method="PUT", body=body)
         await plant.ask(60.0)
         await in_force(plant, 60.0)
@@ -115,7 +83,7 @@ async def test_a_put_answered_200_with_anything_is_settled_by_reading(evce, plan
 async def test_W06_refused_put_is_8_with_the_products_message_and_is_not_repeated(both, plant, status):
     plant.add("evce", both)
     async with plant.running():
-        await up(plant)
+        await limits_up(plant)
         both.faults.add(REDUCTION, method="PUT", status=status, body='{"code": 1, "message": "out of\\nrange"}')
         await plant.ask(60.0)
         await until(lambda: plant.status() is S.REJECTED)
@@ -136,7 +104,7 @@ async def test_W06_refused_put_is_8_with_the_products_message_and_is_not_repeate
 async def test_U34_busy_product_is_asked_again_when_it_said(evce, plant):
     plant.add("evce", evce)
     async with plant.running():
-        await up(plant)
+        await limits_up(plant)
         evce.faults.add(REDUCTION, method="PUT", status=503, headers={"Retry-After": "40"}, count=1)
         await plant.ask(60.0)
         await until(lambda: plant.status() is S.RETRYING)
@@ -149,7 +117,7 @@ async def test_U34_busy_product_is_asked_again_when_it_said(evce, plant):
 async def test_W19_operator_tightens_upstream_and_is_left_alone_with_9(both, plant):
     plant.add("evce", both)
     async with plant.running():
-        await up(plant)
+        await limits_up(plant)
         await plant.ask(60.0)
         await in_force(plant, 60.0)
         await both.do("set_reduction", name="Zone A", amps=40)
@@ -171,7 +139,7 @@ async def test_W19_operator_tightens_upstream_and_is_left_alone_with_9(both, pla
 async def test_W19_operator_loosens_and_it_is_set_again(both, plant):
     plant.add("evce", both)
     async with plant.running():
-        await up(plant)
+        await limits_up(plant)
         await plant.ask(60.0)
         await in_force(plant, 60.0)
         await both.do("set_reduction", name="Zone A")
@@ -186,7 +154,7 @@ async def test_W19_operator_loosens_and_it_is_set_again(both, plant):
 async def test_C09_limit_lost_in_a_reboot_is_set_again_at_once(evce, plant):
     plant.add("evce", evce)
     async with plant.running():
-        await up(plant)
+        await limits_up(plant)
         await plant.ask(60.0)
         await in_force(plant, 60.0)
         await evce.do("set_reduction", name="Zone A")
@@ -199,7 +167,7 @@ async def test_verify_must_hold_beside_the_value(evce, plant):
     """The number is right but the product says that it is not in force as asked."""
     plant.add("evce", evce)
     async with plant.running():
-        await up(plant)
+        await limits_up(plant)
         evce.faults.add(REDUCTION, method="GET", member="type", value="energy")
         await plant.ask(60.0)
         await until(lambda: plant.value(APPLIED) == 60.0)
@@ -210,7 +178,7 @@ async def test_verify_must_hold_beside_the_value(evce, plant):
 async def test_release_without_none_when_is_proven_by_the_default(evce, plant):
     plant.add("evce", evce, kinds=zone_kinds(none_when=None, verify=None))
     async with plant.running():
-        await up(plant)
+        await limits_up(plant)
         await plant.ask(60.0)
         await in_force(plant, 60.0)
         await plant.ask(None)

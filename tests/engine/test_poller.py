@@ -9,6 +9,7 @@ from structlog.testing import capture_logs
 
 from gateway.core.value import GOOD
 from gateway.simulator import EvceSimulator
+from tests.engine.limits import limits_up, pass_time
 from tests.engine.rig import Plant, logins, puts, until, up
 
 POWER = "evce/station/Bay 001/power"
@@ -212,3 +213,15 @@ async def test_parallel_of_commands_and_reads_share_the_session(traced, plant):
         for number in range(1, 9):
             await until(lambda n=number: puts(traced, n) == [(200, 60.0)])
         assert logins(traced) == [200]
+
+
+async def test_read_backs_of_a_slow_product_do_not_pile_up(traced, plant):
+    plant.add("evce", traced)
+    async with plant.running():
+        await limits_up(plant)
+        traced.faults.add("/em/zones/1/reduction", method="PUT", ignore_write=True)
+        traced.faults.add("/em/zones/1/reduction", method="GET", delay_s=1.0)
+        await plant.ask(60.0)
+        await until(lambda: puts(traced) == [(200, 60.0)])
+        await pass_time(plant, 12)
+        assert traced.traffic.most["/em/zones/1/reduction"] <= 2

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from struct import Struct
 from typing import Any, cast
 
+import structlog
 from pymodbus.server.requesthandler import ServerRequestHandler
 
 from gateway.core.errors import CommandRejected
@@ -31,7 +32,12 @@ TWO_WORDS = Struct(">HH")
 LONGEST_PDU, LONGEST_ANSWERED = 253, 260
 """A length field of 255..260 is answered with 03; beyond, framing is lost."""
 IDENTIFICATION = 43
+WHY = {
+    Code.ADDRESS: "a register there cannot be written",
+    Code.VALUE: "half of a value, or a quantity that does not fit",
+}
 WAITING_BYTES = 4096
+log = structlog.get_logger("modbus")
 CHUNK_BYTES = 16384
 UNREAD_BYTES = 65536
 
@@ -72,6 +78,7 @@ class Connection(ServerRequestHandler):
         self.address = ""
         self.since = self.last = self.loop.time()
         self.requests = self.exceptions = self.writes = 0
+        self._refused: tuple[int, int | None, str] | None = None
 
     def callback_connected(self) -> None:
         """Lets the client in, or shuts the door before a byte is read."""
@@ -220,11 +227,21 @@ class Connection(ServerRequestHandler):
     def _parse(self, image: Image, function: int, pdu: bytes) -> Write | Code:
         if not self.group.write:
             self._house.counters.writes_without_right += 1
+            self._note_refusal(pdu, f"the client group {self.group.name!r} may not write")
             return Code.ADDRESS
         try:
             return PARSERS[function](image, pdu, self._strict)
         except Refusal as refusal:
+            self._note_refusal(pdu, WHY.get(refusal.code, "not a valid request"))
             return refusal.code
+
+    def _note_refusal(self, pdu: bytes, why: str) -> None:
+        """One line per client and kind of refused write until another kind comes: a BMS repeats what it does."""
+        register = TWO_WORDS.unpack_from(pdu, 1)[0] if len(pdu) >= 5 else None
+        refused = (pdu[0], register, why)
+        if refused != self._refused:
+            self._refused = refused
+            log.warning("modbus.write_refused", client=self.address, function=pdu[0], register=register, reason=why)
 
     async def _carry_out(self, first: Pending) -> None:
         """Submits a write, then goes on with what waited behind it."""

@@ -136,7 +136,7 @@ class ModbusServer:
             failure.errno = error.errno
             raise failure from error
         self._shell = shell
-        self._log.info("listening", host=self.host, port=self.port)
+        self._log.info("modbus.listening", host=self.host, port=self.port)
 
     async def stop(self) -> None:
         """Closes the listener and every connection at once; pending writes are given up unanswered."""
@@ -152,7 +152,7 @@ class ModbusServer:
         if self._inside:
             self._empty.clear()
             await self._empty.wait()
-        self._log.info("stopped")
+        self._log.info("modbus.stopped")
 
     def place(self, points: Sequence[tuple[int, PlacedPoint]]) -> None:
         """Adds points, each with its table index, to the image; they can be read at once.

@@ -6,7 +6,6 @@ answer 02, a wrong quantity, half a value or NaN 03, in the order of the state d
 
 from __future__ import annotations
 
-import math
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -38,7 +37,7 @@ def register_values(image: Image, address: int, data: bytes) -> dict[int, Value]
     """The values that `data` (wire bytes of whole registers from `address` on) stands for, by table index.
 
     Raises:
-        Refusal: 02 a register is not writable; 03 half a value, not finite, or one point given two values.
+        Refusal: 02 a register is not writable; 03 half a value, or one point given two values.
     """
     end = address + len(data) // 2
     targets = image.targets
@@ -52,10 +51,9 @@ def register_values(image: Image, address: int, data: bytes) -> dict[int, Value]
         if target.first != position or after > end:
             raise Refusal(Code.VALUE)
         for index, value in target.decode(data[(position - address) * 2 : (after - address) * 2]):
-            if isinstance(value, float) and not math.isfinite(value):
+            if index in values and values[index] != value:
                 raise Refusal(Code.VALUE)
-            if values.setdefault(index, value) != value:
-                raise Refusal(Code.VALUE)
+            values[index] = value
         position = after
     return values
 
