@@ -157,7 +157,7 @@ def gateway_kind(word_order: Order, byte_order: Order, sources: Sequence[tuple[i
         ("sources_total", 11, "uint16", "", "sources configured"),
         ("points_bad", 12, "uint16", "", "points without a usable value"),
         ("alarms_active", 13, "uint16", "", "alarms active"),
-        ("flags", 14, "uint16", "", "bit 0 persistence fault, 1 dry run, 2 read-only, 3 a lower slot is tighter"),
+        ("flags", 14, "uint16", "", "bit 1: dry run; the other bits are reserved and 0"),
     ]
     points = {
         name: words.point(name, at, kind_name, unit=unit, description=text) for name, at, kind_name, unit, text in rows

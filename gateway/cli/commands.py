@@ -103,7 +103,8 @@ def simulate(
         second_login: what a second login of one user does (EVCE).
         seed: of everything that varies.
         certificate: file to write its self-signed certificate to (EVCE).
-        control: ADDRESS:PORT of a loopback HTTP server that injects faults.
+        control: ADDRESS:PORT of a loopback HTTP server: GET /state and /received, POST /faults
+            {"path": "/stations/*", "status": 503, "count": 3}, DELETE /faults, POST /do {"op": "reboot"}.
     """
     from gateway.cli.simulate import run_product
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
 
 from gateway.addressing.builtin import LAYOUT_VERSION, MAGIC
-from gateway.core.point import SOURCE_KIND
+from gateway.core.point import SOURCE_KIND, STATUS_POINTS
 from gateway.core.value import BAD, GOOD, STALE, Quality, Sample, Value
 from gateway.engine.commands import CommandDesk
 from gateway.engine.inventory import Inventory, Resource, measured
@@ -40,7 +40,9 @@ class Vitals:
         self._table, self._inventory, self._desk, self._clock = table, inventory, desk, clock
         self._version, self._map_hash = version, map_hash
         self._started = clock.monotonic()
+        self._now = self._started
         self._beat = 0
+        self._shown: dict[Resource, tuple[int | None, ...]] = {}
         self._watched: dict[Resource, Watched] = {}
         self.header: Resource | None = None
         self.pollers: Mapping[str, Poller] = {}
@@ -58,6 +60,7 @@ class Vitals:
 
     def tick(self) -> None:
         """One second's work, in one synchronous step after staleness was judged."""
+        self._now = self._clock.monotonic()
         self._beat = (self._beat + 1) % HEARTBEAT_WRAPS
         self._table.tick()
         self._desk.tick()
@@ -71,7 +74,7 @@ class Vitals:
         self._table.update(batch.items())
 
     def _put(self, batch: dict[int, Sample], index: int, value: Value | None) -> None:
-        batch[index] = Sample(value, GOOD, "", self._clock.monotonic())
+        batch[index] = Sample(value, GOOD, "", self._now)
 
     def _condition(self, resource: Resource) -> tuple[Quality, float, bool]:
         """The worst quality of a resource's points, seconds since its newest answer, and whether any is fresh."""
@@ -89,7 +92,7 @@ class Vitals:
             if answered is None and spec.derive is None and spec.member_of is None:
                 newest = max(newest, sample.time)
                 fresh = fresh or sample.quality is GOOD
-        return worst, self._clock.monotonic() - newest, fresh
+        return worst, self._now - newest, fresh
 
     def _watch(self, resource: Resource) -> Watched:
         """A resource's points, chosen once: those of its quickest reads, by which it is judged, and the others.
@@ -115,15 +118,15 @@ class Vitals:
     def _status(
         self, resource: Resource, quality: Quality, age_s: float, fresh: bool, batch: dict[int, Sample]
     ) -> None:
-        online = resource.present and fresh
-        rows: tuple[tuple[str, Value | None], ...] = (
-            ("status.online", int(online)),
-            ("status.quality", int(quality)),
-            ("status.age_s", int(age_s) if math.isfinite(age_s) else None),
-        )
-        for name, value in rows:
+        seconds = int(age_s) if math.isfinite(age_s) else None
+        values = (int(resource.present and fresh), int(quality), seconds)
+        before = self._shown.get(resource, (None, None, -1))
+        if values == before:
+            return
+        self._shown[resource] = values
+        for name, value, old in zip(STATUS_POINTS, values, before, strict=True):
             index = resource.indices.get(name)
-            if index is not None:
+            if index is not None and value != old:
                 self._put(batch, index, value)
 
     def _source(self, resource: Resource, batch: dict[int, Sample]) -> None:

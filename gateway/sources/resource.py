@@ -43,7 +43,9 @@ class MappedSource:
         await self._session.open()
 
     async def close(self) -> None:
-        await self._session.close()
+        if self._session.age_s is not None:
+            await self._session.close()
+            log.info("session.closed", source=self.name)
 
     async def list_resources(self, spec: ListSpec) -> list[Listed]:
         document = (await self._session.request("GET", spec.path)).document

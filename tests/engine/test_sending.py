@@ -121,28 +121,15 @@ async def test_C06_a_limit_that_was_left_upstream_can_be_released_once(evce, pla
     plant.add("evce", evce)
     async with plant.running():
         await limits_up(plant)
+        assert plant.desk.foreign_limits() == {"evce/zone/Zone A/reduction": 40.0}
         for _ in range(3):
             await plant.ask(None)
         await until(lambda: limit_of(evce) is None)
         await until(lambda: plant.status() is S.IDLE)
+        assert plant.desk.foreign_limits() == {}
         await plant.ask(None)
         await pass_time(plant, 20, step=2)
         assert puts(evce) == [(200, "release")]
-
-
-async def test_a_release_ends_a_limit_that_nobody_here_asked_for(evce, plant):
-    await evce.do("set_reduction", name="Zone A", amps=40)
-    plant.add("evce", evce)
-    async with plant.running():
-        await limits_up(plant)
-        await plant.ask(None)
-        await until(lambda: plant.value(APPLIED) == 250.0 and plant.status() is S.IDLE)
-        assert limit_of(evce) is None
-        assert len(puts(evce)) == 1
-        assert plant.desk.foreign_limits() == {}
-        await plant.ask(None)
-        await pass_time(plant, 30, step=2)
-        assert len(puts(evce)) == 1
 
 
 async def test_W01_a_storm_is_coalesced_and_the_last_value_wins(evce, plant):
