@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import gc
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
 import structlog
@@ -19,6 +19,8 @@ from gateway.app.connect import new_session
 from gateway.app.control import Control
 from gateway.app.load import Site
 from gateway.config import SourceConfig, read_secret
+from gateway.config.strict_yaml import KeyPath
+from gateway.core.errors import ConfigError, Fault
 from gateway.core.point import SOURCE_KIND, KindSpec
 from gateway.engine.commands import CommandDesk
 from gateway.engine.derive import Derivations
@@ -68,8 +70,7 @@ class Daemon:
         """Serves the site.
 
         Raises:
-            ConfigError: state or secrets cannot be used.
-            OSError: a port cannot be bound, in words; nothing is left running.
+            ConfigError: state, secrets or ports cannot be used; nothing is left running.
         """
         self.store.open()
         gc.set_threshold(*GC_THRESHOLD)
@@ -175,9 +176,28 @@ class Daemon:
         self.desk.connect(self.intake, sources)
         self.vitals.pollers = self.pollers
         self._group = await stack.enter_async_context(asyncio.TaskGroup())
-        await self._serve_modbus(stack)
-        await self._serve_bacnet(stack)
-        await self._serve_local(stack)
+        await self._listen(stack)
+
+    async def _listen(self, stack: contextlib.AsyncExitStack) -> None:
+        """Binds every port of the configuration.
+
+        Raises:
+            ConfigError: all that could not be bound, at the keys that name them.
+        """
+        faults: list[Fault] = []
+        servers: tuple[tuple[KeyPath, Callable[[contextlib.AsyncExitStack], Awaitable[None]]], ...] = (
+            (("modbus", "listen"), self._serve_modbus),
+            (("bacnet", "address"), self._serve_bacnet),
+            (("web", "listen"), self._serve_web),
+            (("state_dir",), self._serve_control),
+        )
+        for at, serve in servers:
+            try:
+                await serve(stack)
+            except OSError as error:
+                faults.append(self.site.loaded.document.fault(at, str(error.strerror or error)))
+        if faults:
+            raise ConfigError(faults)
 
     def _restore(self, config: SourceConfig, kinds: Sequence[KindSpec]) -> None:
         for kind in kinds:
@@ -235,11 +255,12 @@ class Daemon:
         await self.bacnet.start()
         stack.push_async_callback(self.bacnet.stop)
 
-    async def _serve_local(self, stack: contextlib.AsyncExitStack) -> None:
-        """The control socket and /healthz."""
+    async def _serve_control(self, stack: contextlib.AsyncExitStack) -> None:
         control = ControlServer(self.site.control_path, Control(self))
         await control.start()
         stack.push_async_callback(control.stop)
+
+    async def _serve_web(self, stack: contextlib.AsyncExitStack) -> None:
         web = self.site.config.web
         if web is not None:
             host, _, port = web.listen.rpartition(":")

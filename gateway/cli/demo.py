@@ -23,6 +23,7 @@ from gateway.app.daemon import Daemon
 from gateway.app.load import load_site
 from gateway.checkout import BacnetClient, BacnetError, ModbusClient, ModbusError
 from gateway.cli import show
+from gateway.core.errors import ConfigError
 from gateway.simulator import BenderSimulator, EvceSimulator, Received
 
 MODBUS_PORT, BACNET_PORT, WEB_PORT = 5020, 47808, 8080
@@ -57,7 +58,7 @@ async def run_demo(seconds: float | None, dialect: Dialect) -> int:
     try:
         async with _stage(dialect) as (evce, daemon, config):
             return await _play(evce, daemon, config, seconds)
-    except OSError as error:
+    except (OSError, ConfigError) as error:
         show.err.print(f"the demo needs ports {MODBUS_PORT} (TCP), {BACNET_PORT} (UDP), {WEB_PORT} (TCP): {error}")
         return 1
 

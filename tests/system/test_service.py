@@ -23,6 +23,14 @@ async def complete(process: Process) -> None:
     raise AssertionError("the gateway did not become complete")
 
 
+def place(bench: Bench, text: str) -> tuple[int, int]:
+    """1-based line and column of a text in the site's config.yaml."""
+    for number, line in enumerate(bench.files.config.read_text().splitlines(), 1):
+        if text in line:
+            return number, line.index(text) + 1
+    raise AssertionError(text)
+
+
 def requests(bench: Bench, path: str) -> int:
     return sum(item.path.endswith(path) for item in bench.evce.received)
 
@@ -140,15 +148,19 @@ async def test_M12_a_port_in_use_ends_the_start_with_a_clear_text(bench: Bench) 
         bench.files.data["modbus"]["listen"] = f"127.0.0.1:{port}"
         code, _, err = await gateway("run", "-c", str(bench.files.write()))
     assert code == 1
-    assert f"modbus: cannot listen on 127.0.0.1:{port}" in err
+    line, column = place(bench, f"127.0.0.1:{port}")
+    where = f"config.yaml:{line}:{column}: modbus.listen: "
+    assert f"{where}modbus: cannot listen on 127.0.0.1:{port}: address already in use" in err
     assert "Traceback" not in err
     bench.files.data["modbus"]["listen"] = "127.0.0.1:0"
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
         udp.bind(("127.0.0.1", 0))
         bench.files.data["bacnet"]["address"] = f"127.0.0.1/8:{udp.getsockname()[1]}"
+        bench.files.data["web"] = {"listen": "192.0.2.1:80"}
         code, _, err = await gateway("run", "-c", str(bench.files.write()))
     assert code == 1
-    assert "bacnet: cannot listen on" in err
+    assert "bacnet.address: bacnet: cannot listen on" in err
+    assert "web.listen: web: cannot listen on 192.0.2.1:80" in err
     assert requests(bench, "/login/login") == 0
 
 
