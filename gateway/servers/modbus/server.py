@@ -7,6 +7,7 @@ not listen says so by raising; at most one log line per change of state.
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
 from collections.abc import Coroutine, Sequence
@@ -131,9 +132,10 @@ class ModbusServer:
         try:
             self.port = await shell.open()
         except OSError as error:
-            why = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error.strerror or error)
+            number = error.errno or errno.EADDRNOTAVAIL  # from 3.13 on asyncio hides that one
+            why = os.strerror(number) if number > 0 else str(error.strerror or error)
             failure = OSError(f"modbus: cannot listen on {self.host}:{self.port}: {why.lower()}")
-            failure.errno = error.errno
+            failure.errno = number
             raise failure from error
         self._shell = shell
         self._log.info("modbus.listening", host=self.host, port=self.port)
