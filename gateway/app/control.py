@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import asdict
 from typing import Any, Protocol
 
 from gateway import __version__
@@ -68,8 +69,18 @@ class Control:
             },
             "bad": [f"{table.names[i]}: {table.sample(i).reason}" for i in table.bad()[:MOST_BAD]],
             "foreign_limits": daemon.desk.foreign_limits(),
-            "modbus": daemon.modbus and {"port": daemon.modbus.port, "clients": daemon.modbus.clients},
-            "bacnet": daemon.bacnet and {"port": daemon.bacnet.port, "clients": daemon.bacnet.clients},
+            "modbus": daemon.modbus
+            and {
+                "port": daemon.modbus.port,
+                "clients": daemon.modbus.clients,
+                "counters": asdict(daemon.modbus.counters),
+            },
+            "bacnet": daemon.bacnet
+            and {
+                "port": daemon.bacnet.port,
+                "clients": daemon.bacnet.clients,
+                "counters": daemon.bacnet.counters,
+            },
             "lease": "off: a command holds until it is changed or released",
         }
 
@@ -85,6 +96,8 @@ class Control:
             "last_good_s": None if health.last_good is None else round(now - health.last_good, 1),
             "poll_ms": health.poll_ms and round(health.poll_ms, 1),
             "errors": health.errors,
+            "relogins": health.relogins,
+            "overruns": health.overruns,
         }
 
     def points(self) -> list[dict[str, Any]]:

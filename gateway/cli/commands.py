@@ -18,13 +18,13 @@ from gateway.app.load import Site, load_site
 from gateway.app.offline import offline_points
 from gateway.app.openapi import openapi_findings
 from gateway.cli import show
+from gateway.cli.codes import DONE, FAULTS, NOT_REACHED, REFUSED, USAGE
 from gateway.cli.discover import discover
 from gateway.config import Config
 from gateway.core.errors import ConfigError
 from gateway.mapping import mapping_schema
 from gateway.web import ControlError, ask_daemon
 
-DONE, FAULTS, USAGE, NOT_REACHED, REFUSED = range(5)
 ConfigFile = Annotated[Path, Parameter(name=["--config", "-c"], help="The site's config.yaml.")]
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON.")]
 DEFAULT = Path("config.yaml")

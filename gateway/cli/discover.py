@@ -15,6 +15,7 @@ from cyclopts import Parameter
 from gateway.app import discover as ask
 from gateway.app.load import Site
 from gateway.cli import show
+from gateway.cli.codes import DONE, FAULTS, NOT_REACHED, REFUSED, USAGE
 from gateway.config import LoadedConfig, load_config
 from gateway.config.strict_yaml import read_yaml
 from gateway.core.errors import ConfigError, Fault
@@ -25,7 +26,6 @@ from gateway.mapping.openapi.rows import NAMED, short
 from gateway.mapping.paths import compile_path
 from gateway.web import ControlError, ask_daemon
 
-DONE, FAULTS, USAGE, NOT_REACHED, REFUSED = range(5)
 TEMPLATE = "evce.yaml"
 WIDEST = 52
 

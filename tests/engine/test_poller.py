@@ -77,10 +77,21 @@ async def test_U20_dead_source_does_not_delay_another(traced, sim_clock, plant):
 async def test_hanging_source_does_not_delay_another(traced, sim_clock, plant):
     async with EvceSimulator(tls=False, stations=2, zones=1, meters=1, clock=sim_clock) as other:
         other.faults.add("*", delay_s=30)
-        plant.add("annex", other, total_s=0.5)
+        plant.add("annex", other, total_s=20)
         plant.add("evce", traced)
         async with plant.running():
             await up(plant)
+            polls = traced.traffic.total.total()
+            await until(lambda: traced.traffic.total.total() > polls + 10)
+            assert plant.pollers["annex"].health.state == "starting"
+            assert plant.pollers["evce"].health.errors == 0
+
+
+async def test_a_hanging_source_is_told_with_its_time_limit(sim_clock, plant):
+    async with EvceSimulator(tls=False, stations=2, zones=1, meters=1, clock=sim_clock) as other:
+        other.faults.add("*", delay_s=30)
+        plant.add("annex", other, total_s=0.5)
+        async with plant.running():
             await until(lambda: "no answer within 0.5 s" in plant.pollers["annex"].health.reason)
 
 

@@ -82,6 +82,9 @@ async def test_status_and_points_of_a_running_gateway(bench: Bench) -> None:
     assert code == 0
     status = json.loads(out)
     assert {source["name"]: source["state"] for source in status["sources"]} == {"evce": "up", "garage-7": "up"}
+    assert status["modbus"]["counters"]["connections"] == 0
+    assert all(source["relogins"] == 0 for source in status["sources"])
+    assert status["bacnet"]["port"] == int(bench.files.data["bacnet"]["address"].rpartition(":")[2])
     code, out, _ = await process.cli("points", "--json")
     rows = {row["point"]: row for row in json.loads(out)}
     row = rows["evce/zone/Zone A/power"]
