@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Coroutine
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,20 +13,17 @@ from cyclopts import App, Parameter
 from cyclopts.exceptions import CycloptsError
 
 from gateway import __version__, telemetry
-from gateway.app.load import Site, load_site
+from gateway.app.load import load_site
 from gateway.app.offline import offline_points
 from gateway.app.openapi import openapi_findings
 from gateway.cli import show
+from gateway.cli.ask import DEFAULT, ConfigFile, Json, ask
 from gateway.cli.codes import DONE, FAULTS, NOT_REACHED, REFUSED, USAGE
 from gateway.cli.discover import discover
 from gateway.config import Config
 from gateway.core.errors import ConfigError
 from gateway.mapping import mapping_schema
-from gateway.web import ControlError, ask_daemon
-
-ConfigFile = Annotated[Path, Parameter(name=["--config", "-c"], help="The site's config.yaml.")]
-Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON.")]
-DEFAULT = Path("config.yaml")
+from gateway.web import ControlError
 
 app = App(
     name="evce-gateway",
@@ -156,7 +152,7 @@ def points(match: str = "", *, config: ConfigFile = DEFAULT, json_: Json = False
     """
     site = load_site(config)
     try:
-        rows = _ask(site, "GET", "/points")
+        rows = ask(site, "GET", "/points")
     except ControlError as error:
         if error.reached:
             raise
@@ -193,7 +189,7 @@ def addresses_list(*, config: ConfigFile = DEFAULT, json_: Json = False) -> int:
 @app.command
 def read(point: str, *, config: ConfigFile = DEFAULT, json_: Json = False) -> int:
     """Show one point of the running gateway, with the slots of a commandable one."""
-    row = _ask(load_site(config), "POST", "/read", {"point": point})
+    row = ask(load_site(config), "POST", "/read", {"point": point})
     _show_row(row, json_=json_)
     return DONE
 
@@ -214,7 +210,7 @@ def write(
         value: a number, true, false, or a state text.
         slot: priority slot, `control.local_slot` if not given.
     """
-    row = _ask(load_site(config), "POST", "/write", {"point": point, "value": _value(value), "slot": slot})
+    row = ask(load_site(config), "POST", "/write", {"point": point, "value": _value(value), "slot": slot})
     _show_row(row, json_=json_)
     return DONE
 
@@ -227,7 +223,7 @@ def release(point: str, *, slot: int | None = None, config: ConfigFile = DEFAULT
         point: full name, e.g. "evce/zone/Zone B/reduction".
         slot: priority slot, `control.local_slot` if not given.
     """
-    row = _ask(load_site(config), "POST", "/write", {"point": point, "value": None, "slot": slot})
+    row = ask(load_site(config), "POST", "/write", {"point": point, "value": None, "slot": slot})
     _show_row(row, json_=json_)
     return DONE
 
@@ -235,7 +231,7 @@ def release(point: str, *, slot: int | None = None, config: ConfigFile = DEFAULT
 @app.command
 def status(*, config: ConfigFile = DEFAULT, json_: Json = False) -> int:
     """Show how the running gateway is doing."""
-    answer = _ask(load_site(config), "GET", "/status")
+    answer = ask(load_site(config), "GET", "/status")
     if json_:
         show.show_json(answer)
     else:
@@ -267,14 +263,6 @@ def _value(text: str) -> Any:
     except ValueError:
         return text
     return value if isinstance(value, (int, float, bool, str)) else text
-
-
-def _ask(site: Site, method: str, what: str, body: dict[str, Any] | None = None) -> Any:
-    return _finish(ask_daemon(site.control_path, method, what, body))
-
-
-def _finish(question: Coroutine[Any, Any, Any]) -> Any:
-    return asyncio.run(question)
 
 
 def main(arguments: list[str] | None = None) -> None:
