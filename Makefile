@@ -1,6 +1,7 @@
 # make demo [SECONDS=20]   the whole gateway against simulated products
 # make test                lint, types, import direction and every test
-# Both make .venv in this checkout; they need Python 3.11 or newer and nothing else.
+# make soak [MINUTES=10] [SEED=1]   the gateway among products that fail in every way at once
+# All make .venv in this checkout; they need Python 3.11 or newer and nothing else.
 
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
@@ -8,7 +9,7 @@ BIN := .venv/bin
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench soak clean
 
 demo: .venv/.run
 	$(BIN)/evce-gateway demo $(if $(SECONDS),--seconds $(SECONDS)) $(if $(DIALECT),--dialect $(DIALECT))
@@ -24,6 +25,11 @@ lint: .venv/.test
 
 bench: .venv/.test
 	$(BIN)/python -m tests.benchmarks.main_job
+	$(BIN)/python -m tests.benchmarks.traffic
+	$(BIN)/python -m tests.benchmarks.neighbours
+
+soak: .venv/.test
+	$(BIN)/python -m tests.faults.disturber --minutes $(or $(MINUTES),10) --seed $(or $(SEED),1)
 
 .venv/.run: pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; say make PYTHON=/path/to/python3"; exit 1; }

@@ -47,6 +47,15 @@ class AheadClock:
     def wall(self) -> float:
         return time.time() + self.ahead_s
 
+    def boottime(self) -> float:
+        return self.monotonic()
+
+    def boot_id(self) -> str:
+        return "this boot"
+
+    def synchronised(self) -> bool:
+        return True
+
 
 def free_port(kind: socket.SocketKind = socket.SOCK_DGRAM) -> int:
     """A loopback port that was free a moment ago."""

@@ -4,9 +4,9 @@ Rules of this room: a block, once given to a (source, kind, name), is never move
 receipts, status words and header registers are placed here beside the points, as points.
 """
 
-from gateway.addressing.book import AddressBook, Assignment, Entry, Match
+from gateway.addressing.book import AddressBook, Assignment, Entry, Match, nameless, parent_of
 from gateway.addressing.builtin import gateway_kind, source_kind
-from gateway.addressing.layout import Claims, expand, map_hash, overlaps, place, region_faults, span_of
+from gateway.addressing.layout import Claims, expand, map_hash, overlaps, place, region_faults, spans_of
 from gateway.addressing.placed import PlacedObject, PlacedPoint, PlacedRegister, Span
 
 __all__ = [
@@ -22,9 +22,11 @@ __all__ = [
     "expand",
     "gateway_kind",
     "map_hash",
+    "nameless",
     "overlaps",
+    "parent_of",
     "place",
     "region_faults",
     "source_kind",
-    "span_of",
+    "spans_of",
 ]

@@ -6,10 +6,23 @@ Register lists: DESIGN 5 (receipt block), 6.5 (header), 6.4 (source).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from enum import IntEnum
 
+from gateway.core.action import ActionResult
+from gateway.core.circuit import SOURCE_CODES
 from gateway.core.delivery import Authority, WriteStatus
-from gateway.core.point import SOURCE_KIND, KindSpec, ObjectSpec, PointSpec, Region, RegisterSpec
+from gateway.core.point import (
+    SOURCE_KIND,
+    ActionSpec,
+    Area,
+    Factor,
+    KindSpec,
+    ObjectSpec,
+    PointSpec,
+    Region,
+    RegisterSpec,
+)
 from gateway.core.registers import Order, parse_register_type
 from gateway.core.value import Quality, ValueKind
 
@@ -19,6 +32,10 @@ MAGIC = 0x45564757
 LAYOUT_VERSION = 1
 HEADER_COUNT = 100
 HEADER_SOURCES = 35
+FLAGS = ("an accepted command is not on disk", "dry run", "read-only", "a lower slot is tighter than a winner")
+HEADER_INSTANCES = Region(0, HEADER_COUNT, 1)
+HEARTBEAT, HEARTBEAT_AGE = "bms_heartbeat", "bms_heartbeat_age_s"
+"""Header points whose value depends on who asks: each client group has a heartbeat of its own (C04)."""
 SOURCE_REGION = Region(first=100, stride=16, capacity=40, status_at=10)
 SOURCE_INSTANCES = Region(first=100, stride=10, capacity=40)
 
@@ -47,6 +64,7 @@ class Words:
         codes: Mapping[str, int] | None = None,
         obj: tuple[str, int] | None = None,
         writable: bool = False,
+        limits: tuple[float, float] | None = None,
     ) -> PointSpec:
         return PointSpec(
             name=name,
@@ -58,6 +76,7 @@ class Words:
             registers=(self.register(at, type_name),) if at is not None else (),
             objects=(ObjectSpec(obj[0], obj[1]),) if obj else (),
             writable=writable,
+            range=(Factor(limits[0]), Factor(limits[1])) if limits else None,
         )
 
 
@@ -109,6 +128,32 @@ def receipt(point: PointSpec) -> list[PointSpec]:
     return points
 
 
+def action_points(action: ActionSpec, area: Area) -> list[PointSpec]:
+    """The points of an action: its code (writable), the result, and the last error in words."""
+    words = Words(action.word_order, action.byte_order)
+    at, instance = action.at, action.instance
+    rows: tuple[tuple[str, str, int, ValueKind, str, str], ...] = (
+        (action.name, "uint16", 0, ValueKind.NUMBER, "analog-value", action.description),
+        (f"{action.name}.result", "enum", 1, ValueKind.ENUM, "multi-state-input", f"{action.name}: what became of it"),
+        (f"{action.name}.error_text", "", 2, ValueKind.STRING, "characterstring-value", f"{action.name}: why"),
+    )
+    points = []
+    for name, type_name, offset, kind, obj, text in rows:
+        point = words.point(
+            name,
+            at + offset if at is not None and type_name else None,
+            type_name,
+            description=text,
+            kind=kind,
+            codes=_codes(ActionResult) if kind is ValueKind.ENUM else None,
+            obj=(obj, instance + offset) if instance is not None else None,
+            writable=name == action.name,
+        )
+        points.append(replace(point, registers=tuple(replace(spec, area=area) for spec in point.registers)))
+    points[0] = replace(points[0], range=(Factor(0.0), Factor(float(max(action.codes)))))
+    return points
+
+
 def status(at: int | None, word_order: Order, byte_order: Order) -> list[PointSpec]:
     """Status words of one resource, four registers from `at`: online, quality, age_s."""
     words = Words(word_order, byte_order)
@@ -128,24 +173,47 @@ def status(at: int | None, word_order: Order, byte_order: Order) -> list[PointSp
 
 
 def source_kind(word_order: Order, byte_order: Order) -> KindSpec:
-    """The built-in resource of every source; sources of all mappings share its blocks."""
+    """The built-in resource of every source; sources of all mappings share its blocks.
+
+    Offsets never change: what is new takes a free one. Modbus has none left for `relogins` and `reason`.
+    """
     words = Words(word_order, byte_order)
-    rows = (
+    number = ValueKind.NUMBER
+    rows: tuple[tuple[str, int | None, str, ValueKind, str, str, str], ...] = (
         ("connected", 0, "bool", ValueKind.BOOL, "", "binary-input", "1: logged in and answering"),
-        ("session_age_s", 2, "uint32", ValueKind.NUMBER, "s", "analog-input", "seconds since login"),
-        ("last_good", 4, "uint32", ValueKind.NUMBER, "s", "analog-input", "seconds since the last good answer"),
-        ("poll_ms", 6, "uint32", ValueKind.NUMBER, "ms", "analog-input", "time the last answer took"),
-        ("errors", 8, "uint32", ValueKind.NUMBER, "", "analog-input", "failed requests since start"),
+        ("session_age_s", 2, "uint32", number, "s", "analog-input", "seconds since login"),
+        ("last_good", 4, "uint32", number, "s", "analog-input", "seconds since the last good answer"),
+        ("poll_ms", 6, "uint32", number, "ms", "analog-input", "time the last answer took"),
+        ("errors", 8, "uint32", number, "", "analog-input", "failed requests since start"),
+        ("state", 1, "enum", ValueKind.ENUM, "", "multi-state-input", "the connection"),
+        ("retry_in_s", 14, "uint16", number, "s", "analog-input", "seconds until the next try; no value: none is due"),
+        ("overruns", 15, "uint16", number, "", "analog-input", "polls that took longer than their period, to 65534"),
+        ("relogins", None, "", number, "", "analog-input", "logins after a lost session since start"),
+        ("reason", None, "", ValueKind.STRING, "", "characterstring-value", "why it is not up, in words"),
     )
     points = {
-        name: words.point(name, at, kind_name, description=text, kind=kind, unit=unit, obj=(obj, i))
+        name: words.point(
+            name,
+            at,
+            kind_name,
+            description=text,
+            kind=kind,
+            unit=unit,
+            codes=SOURCE_CODES if kind is ValueKind.ENUM else None,
+            obj=(obj, i),
+        )
         for i, (name, at, kind_name, kind, unit, obj, text) in enumerate(rows)
     }
     return KindSpec(SOURCE_KIND, None, None, None, {}, points, SOURCE_REGION, SOURCE_INSTANCES)
 
 
-def gateway_kind(word_order: Order, byte_order: Order, sources: Sequence[tuple[int, str]]) -> KindSpec:
-    """The header, registers 0..99; `sources` are (position in addresses.yaml, name)."""
+def gateway_kind(
+    word_order: Order, byte_order: Order, sources: Sequence[tuple[int, str]], *, heartbeat: bool = False
+) -> KindSpec:
+    """The header, registers 0..99; `sources` are (position in addresses.yaml, name).
+
+    `heartbeat`: the BMS heartbeat and its age are BACnet objects too, at instances equal to their registers.
+    """
     words = Words(word_order, byte_order)
     rows = [
         ("magic", 0, "uint32", "", "0x45564757, EVGW: this is an EVCE gateway"),
@@ -157,11 +225,28 @@ def gateway_kind(word_order: Order, byte_order: Order, sources: Sequence[tuple[i
         ("sources_total", 11, "uint16", "", "sources configured"),
         ("points_bad", 12, "uint16", "", "points without a usable value"),
         ("alarms_active", 13, "uint16", "", "alarms active"),
-        ("flags", 14, "uint16", "", "bit 1: dry run; the other bits are reserved and 0"),
+        ("flags", 14, "uint16", "", "bits: " + ", ".join(f"{bit} {text}" for bit, text in enumerate(FLAGS))),
     ]
     points = {
         name: words.point(name, at, kind_name, unit=unit, description=text) for name, at, kind_name, unit, text in rows
     }
+    points[HEARTBEAT] = words.point(
+        HEARTBEAT,
+        15,
+        "uint16",
+        description="the BMS writes another number each time; a read gives what the own client group wrote",
+        obj=("analog-value", 15) if heartbeat else None,
+        writable=True,
+        limits=(0, 0xFFFF),
+    )
+    points[HEARTBEAT_AGE] = words.point(
+        HEARTBEAT_AGE,
+        16,
+        "uint16",
+        unit="s",
+        description="seconds since the own group's heartbeat last changed, to 65534; no value: not yet",
+        obj=("analog-input", 16) if heartbeat else None,
+    )
     points["version"] = words.point("version", 20, "string(20)", kind=ValueKind.STRING, description="software version")
     for position, name in sources:
         if position < HEADER_SOURCES:
@@ -177,4 +262,5 @@ def gateway_kind(word_order: Order, byte_order: Order, sources: Sequence[tuple[i
             points[f"{name}.age_s"] = words.point(
                 f"{name}.age_s", at + 1, "uint16", unit="s", description=f"seconds since {name} last answered"
             )
-    return KindSpec(HEADER_KIND, None, None, None, {}, points, Region(0, HEADER_COUNT, 1), None)
+    instances = HEADER_INSTANCES if heartbeat else None
+    return KindSpec(HEADER_KIND, None, None, None, {}, points, Region(0, HEADER_COUNT, 1), instances)

@@ -6,7 +6,15 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from gateway.addressing.builtin import HEADER_COUNT, SOURCE_INSTANCES, SOURCE_REGION, receipt, status
+from gateway.addressing.builtin import (
+    HEADER_COUNT,
+    HEADER_INSTANCES,
+    SOURCE_INSTANCES,
+    SOURCE_REGION,
+    action_points,
+    receipt,
+    status,
+)
 from gateway.addressing.placed import PlacedObject, PlacedPoint, PlacedRegister, Span
 from gateway.core.point import KindSpec, PointSpec, Region, point_name
 from gateway.core.registers import Order
@@ -18,7 +26,7 @@ INSTANCES = 4194303
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """A point's claim on an offset: `what` is `modbus` or a BACnet object type."""
+    """A point's claim on an offset: `what` is `modbus`, `actions` (their own registers) or a BACnet object type."""
 
     what: str
     at: int
@@ -28,12 +36,14 @@ class Claims:
 
 
 def expand(kind: KindSpec, word_order: Order, byte_order: Order) -> list[PointSpec]:
-    """The kind's points with their receipts and its status words, in serving order."""
+    """The kind's points with their receipts, its actions and its status words, in serving order."""
     points: list[PointSpec] = []
     for point in kind.points.values():
         points.append(point)
         if point.command is not None:
             points += receipt(point)
+    for action in kind.actions.values():
+        points += action_points(action, "block" if kind.actions_at is None else "actions")
     if not all(point.builtin for point in kind.points.values()) or kind.modbus is not None:
         at = kind.modbus.status_at if kind.modbus else None
         points += status(at, word_order, byte_order) if kind.name != "header" else []
@@ -44,18 +54,25 @@ def claims(points: Iterable[PointSpec]) -> Iterator[Claims]:
     """Every offset the points of one block occupy."""
     for point in points:
         for register in point.registers:
-            yield Claims("modbus", register.at, register.type.words, register.bit, point.name)
+            what = "modbus" if register.area == "block" else "actions"
+            yield Claims(what, register.at, register.type.words, register.bit, point.name)
         for obj in point.objects:
             yield Claims(obj.object, obj.at, 1, None, point.name)
 
 
-def overlaps(points: Sequence[PointSpec], modbus: Region | None, bacnet: Region | None) -> list[tuple[str, str, str]]:
-    """(point, protocol, what is wrong) for every clash of offsets inside one block, and every offset outside it."""
+def overlaps(
+    points: Sequence[PointSpec], modbus: Region | None, bacnet: Region | None, actions: Region | None = None
+) -> list[tuple[str, str, str]]:
+    """(point, protocol, what is wrong) for every clash of offsets inside one block, and every offset outside it.
+
+    `actions` is the region of a kind's actions, if they have one of their own.
+    """
     faults: list[tuple[str, str, str]] = []
     taken: dict[tuple[str, int], list[Claims]] = {}
     for claim in claims(points):
-        protocol, region = ("modbus", modbus) if claim.what == "modbus" else ("bacnet", bacnet)
-        noun = "register" if claim.what == "modbus" else f"{claim.what} instance"
+        region = {"modbus": modbus, "actions": actions}.get(claim.what, bacnet)
+        protocol = "modbus" if claim.what in ("modbus", "actions") else "bacnet"
+        noun = "register" if protocol == "modbus" else f"{claim.what} instance"
         if region is None:
             article = "an" if noun[0] == "a" else "a"
             text = f"has {article} {noun}, and the resource has no `{protocol}` block"
@@ -76,21 +93,25 @@ def overlaps(points: Sequence[PointSpec], modbus: Region | None, bacnet: Region 
     return faults
 
 
-def region_faults(kinds: Sequence[tuple[str, str, KindSpec]]) -> list[tuple[str, str, str]]:
-    """(label, protocol, what is wrong) where regions overlap each other or the gateway's own.
+def region_faults(kinds: Sequence[tuple[str, str, KindSpec]], *, heartbeat: bool = False) -> list[tuple[str, str, str]]:
+    """(label, key of the region, what is wrong) where regions overlap each other or the gateway's own.
 
     `kinds` are (label, block pool, kind); kinds of one name, pool and region share their blocks and do not clash.
+    `heartbeat`: the header has its BACnet objects.
     """
     faults: list[tuple[str, str, str]] = []
     taken: dict[str, list[tuple[str, Region]]] = {
         "modbus": [("the header", Region(0, HEADER_COUNT, 1)), ("the built-in resource source", SOURCE_REGION)]
     }
-    for obj in ("analog-input", "binary-input"):
+    for obj in ("analog-input", "binary-input", "multi-state-input", "characterstring-value"):
         taken[obj] = [("the built-in resource source", SOURCE_INSTANCES)]
+    for obj in ("analog-input", "analog-value") if heartbeat else ():
+        taken.setdefault(obj, []).append(("the header with bacnet.heartbeat", HEADER_INSTANCES))
     shared: set[tuple[str, str, str, Region]] = set()
     for label, pool, kind in kinds:
-        objects = sorted({claim.what for claim in claims(expand(kind, "big", "big"))} - {"modbus"})
+        objects = sorted({claim.what for claim in claims(expand(kind, "big", "big"))} - {"modbus", "actions"})
         wanted = [("modbus", "modbus", kind.modbus, REGISTERS, "registers")]
+        wanted += [("modbus", "modbus.actions", kind.actions_at, REGISTERS, "registers")]
         wanted += [(obj, "bacnet", kind.bacnet, INSTANCES, f"{obj} instances") for obj in objects]
         for what, protocol, region, end, noun in wanted:
             if region is None or (pool, kind.name, what, region) in shared:
@@ -118,30 +139,31 @@ def place(
 ) -> list[PlacedPoint]:
     """The points of one resource at the addresses of its block.
 
-    Without a block they are served nowhere, and so is a block beyond the region (its capacity was lowered).
+    Without a block they are served nowhere, and so is a block beyond the region (its capacity was lowered, or the
+    region for actions is smaller).
     """
-    modbus, bacnet = kind.modbus, kind.bacnet
+    bacnet = kind.bacnet
     placed: list[PlacedPoint] = []
     for point in points:
-        registers: tuple[PlacedRegister, ...] = ()
+        registers: list[PlacedRegister] = []
         objects: tuple[PlacedObject, ...] = ()
-        if block is not None and modbus is not None and block < modbus.capacity:
-            base = modbus.first + block * modbus.stride
-            registers = tuple(PlacedRegister(unit, base + spec.at, spec) for spec in point.registers)
+        for spec in point.registers:
+            region = kind.modbus if spec.area == "block" else kind.actions_at
+            if block is not None and region is not None and block < region.capacity:
+                registers.append(PlacedRegister(unit, region.first + block * region.stride + spec.at, spec))
         if block is not None and bacnet is not None and block < bacnet.capacity:
             first = bacnet.first + block * bacnet.stride
-            objects = tuple(PlacedObject(spec.object, first + spec.at, spec) for spec in point.objects)
-        placed.append(PlacedPoint(point_name(source, kind.name, name, point.name), point, registers, objects))
+            objects = tuple(PlacedObject(served.object, first + served.at, served) for served in point.objects)
+        full = point_name(source, kind.name, name, point.name)
+        placed.append(PlacedPoint(full, point, tuple(registers), objects))
     return placed
 
 
-def span_of(kind: KindSpec, unit: int) -> Span | None:
-    """The kind's whole region as a readable span; the header's reserved registers read 0, others' gaps 0xFFFF."""
-    if kind.modbus is None:
-        return None
-    region = kind.modbus
+def spans_of(kind: KindSpec, unit: int) -> list[Span]:
+    """The kind's whole regions as readable spans; the header's reserved registers read 0, others' gaps 0xFFFF."""
     fill = 0 if kind.name == "header" else GAP
-    return Span(unit, region.first, region.stride * region.capacity, fill)
+    regions = [region for region in (kind.modbus, kind.actions_at) if region is not None]
+    return [Span(unit, region.first, region.stride * region.capacity, fill) for region in regions]
 
 
 def map_hash(points: Mapping[str, PlacedPoint]) -> int:

@@ -19,16 +19,17 @@ def layout_faults(mapping: LoadedMapping, orders: tuple[Order, Order]) -> list[F
     """Overlaps inside the blocks of one mapping."""
     faults: list[Fault] = []
     for kind in mapping.product.kinds.values():
-        for point, protocol, text in overlaps(expand(kind, *orders), kind.modbus, kind.bacnet):
-            at: KeyPath = ("resources", kind.name, "points", point.partition(".")[0], protocol)
+        for point, protocol, text in overlaps(expand(kind, *orders), kind.modbus, kind.bacnet, kind.actions_at):
+            name = point.partition(".")[0]
+            at: KeyPath = ("resources", kind.name, "actions" if name in kind.actions else "points", name, protocol)
             if at[:-1] not in mapping.document.marks:
                 at = ("resources", kind.name, "modbus", "status")
             faults.append(mapping.document.fault(at, f"{point} {text}"))
     return faults
 
 
-def placing_faults(mappings: Sequence[LoadedMapping]) -> list[Fault]:
-    """Overlaps between the regions of all kinds of all mappings in use."""
+def placing_faults(mappings: Sequence[LoadedMapping], *, heartbeat: bool) -> list[Fault]:
+    """Overlaps between the regions of all kinds of all mappings in use; `heartbeat` as in region_faults."""
     labels: dict[str, tuple[LoadedMapping, str]] = {}
     kinds: list[tuple[str, str, KindSpec]] = []
     several = Counter(mapping.file.name for mapping in mappings)
@@ -39,9 +40,9 @@ def placing_faults(mappings: Sequence[LoadedMapping]) -> list[Fault]:
             labels[label] = (mapping, kind.name)
             kinds.append((label, mapping.product.pool, kind))
     faults: list[Fault] = []
-    for label, protocol, text in region_faults(kinds):
+    for label, protocol, text in region_faults(kinds, heartbeat=heartbeat):
         mapping, name = labels[label]
-        faults.append(mapping.document.fault(("resources", name, protocol, "first"), text))
+        faults.append(mapping.document.fault(("resources", name, *protocol.split("."), "first"), text))
     return faults
 
 

@@ -4,32 +4,43 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import asdict
-from typing import Any, Protocol
+from typing import Any, Protocol, get_args
+
+import structlog
 
 from gateway import __version__
 from gateway.addressing import AddressBook, PlacedPoint
+from gateway.app.addresses import EVENTS, Correction, Corrector, Verb
+from gateway.app.footprint import footprint
 from gateway.app.load import Site
+from gateway.app.logins import Logins
+from gateway.app.policy import lease_text
+from gateway.app.slots import receipt_row, slot_rows
 from gateway.core.errors import CommandRejected, Reject
 from gateway.core.priority import Origin
 from gateway.core.value import Quality, ValueKind
+from gateway.engine.alarms import Alarms
 from gateway.engine.commands import CommandDesk
 from gateway.engine.inventory import Inventory
 from gateway.engine.poller import Poller
-from gateway.engine.ports import Ask, Clock
+from gateway.engine.ports import Ask, BootClock
 from gateway.engine.table import PointTable
 from gateway.engine.vitals import Vitals
 from gateway.export import point_row
 from gateway.servers.bacnet import BacnetServer
 from gateway.servers.modbus import ModbusServer
+from gateway.sources import date
 
 MOST_BAD = 20
+DAY_S = 86400
+log = structlog.get_logger("control")
 
 
 class Running(Protocol):
     """What is asked of the running daemon."""
 
     site: Site
-    clock: Clock
+    clock: BootClock
     table: PointTable
     placed: dict[int, PlacedPoint]
     pollers: dict[str, Poller]
@@ -39,6 +50,8 @@ class Running(Protocol):
     desk: CommandDesk
     inventory: Inventory
     vitals: Vitals
+    logins: Logins
+    alarms: Alarms
 
     def map_hash(self) -> int: ...
 
@@ -60,15 +73,27 @@ class Control:
             "uptime_s": int(daemon.vitals.uptime_s),
             "map_hash": f"{daemon.map_hash():016x}",
             "dry_run": daemon.desk.policy.dry_run,
+            "read_only": daemon.desk.policy.read_only,
+            "persistence_fault": daemon.desk.fault,
+            "failsafe": daemon.desk.in_failsafe(),
+            "alarm_texts": list(daemon.alarms.texts().values()),
             "sources": [self._source(name) for name in daemon.pollers],
             "points": dict(qualities),
             "alarms": daemon.vitals.alarms_active(),
             "without_address": {f"{s}/{k}": count for (s, k), count in daemon.inventory.unassigned.items() if count},
             "inhibited": {
-                r.label: r.trouble for r in daemon.inventory.resources.values() if r.trouble not in ("", "not read yet")
+                r.label: r.trouble
+                for r in daemon.inventory.resources.values()
+                if r.trouble not in ("", "not read yet") and not r.dismissed
             },
+            "alike": {f"{s}/{k}": groups for (s, k), groups in daemon.inventory.lookalikes.items() if groups},
+            "counters_restarted": daemon.inventory.counters.restarted,
             "bad": [f"{table.names[i]}: {table.sample(i).reason}" for i in table.bad()[:MOST_BAD]],
             "foreign_limits": daemon.desk.foreign_limits(),
+            "certificates_ending": {
+                name: {"ends": date(end), "days": int((end - daemon.clock.wall()) // DAY_S)}
+                for name, end in daemon.vitals.certificates_ending().items()
+            },
             "modbus": daemon.modbus
             and {
                 "port": daemon.modbus.port,
@@ -81,7 +106,8 @@ class Control:
                 "clients": daemon.bacnet.clients,
                 "counters": daemon.bacnet.counters,
             },
-            "lease": "off: a command holds until it is changed or released",
+            "process": footprint(),
+            "lease": lease_text(daemon.site.config),
         }
 
     def _source(self, name: str) -> dict[str, Any]:
@@ -93,12 +119,22 @@ class Control:
             "reason": health.reason,
             "connected": health.connected,
             "session_age_s": poller.source.session_age_s,
+            "certificate": poller.source.certificate,
             "last_good_s": None if health.last_good is None else round(now - health.last_good, 1),
             "poll_ms": health.poll_ms and round(health.poll_ms, 1),
             "errors": health.errors,
             "relogins": health.relogins,
             "overruns": health.overruns,
+            "retry_in_s": None if health.next_try is None else round(max(health.next_try - now, 0.0), 1),
         }
+
+    def reload(self, user: str) -> dict[str, Any]:
+        """Passwords read again and refused logins tried; `refused` is what needs a restart."""
+        return asdict(self._daemon.logins.reload(user))
+
+    async def passwd(self, source: str, new: str, user: str, *, unfinished: bool) -> dict[str, Any]:
+        """Another password for a source, or an unfinished change settled; raises ValueError."""
+        return asdict(await self._daemon.logins.passwd(source, new, user, unfinished=unfinished))
 
     def points(self) -> list[dict[str, Any]]:
         """Every placed point with its value."""
@@ -111,6 +147,22 @@ class Control:
             for e in self._daemon.book.entries
         ]
 
+    def correct(self, verb: str, names: list[str], to: str, user: str) -> list[str]:
+        """Corrects the address book and brings it into force at once; raises CorrectionRefused or ValueError."""
+        chosen = next((known for known in get_args(Verb) if known == verb), None)
+        if chosen is None or (chosen != "confirm" and len(names) != 1):
+            raise ValueError(f"{verb!r} of {len(names)} names means nothing here")
+        daemon = self._daemon
+        corrector = Corrector(daemon.site, daemon.book, daemon.inventory)
+        said = corrector.carry_out(Correction(chosen, tuple(names), to))
+        if corrector.touched:
+            log.warning(EVENTS[chosen], user=user, said="; ".join(said))
+        for name in corrector.touched & daemon.pollers.keys():
+            daemon.inventory.settle(name)
+            daemon.inventory.again(name)
+            daemon.pollers[name].replan()
+        return said
+
     def _row(self, index: int) -> dict[str, Any]:
         daemon = self._daemon
         bacnet = daemon.site.config.bacnet
@@ -121,28 +173,11 @@ class Control:
         if daemon.modbus is None:
             row["modbus"] = None
         if spec.command is not None:
-            slots = daemon.desk.slots(index)
-            row["slots"] = {
-                str(number): {"value": slot.value, "origin": str(slot.origin)}
-                for number, slot in enumerate(slots, 1)
-                if slot is not None
-            }
-            row["receipt"] = self._receipt(name)
+            row["slots"] = slot_rows(daemon.desk, daemon.clock, index)
+            row["receipt"] = receipt_row(daemon.table, name)
         if spec.kind is ValueKind.ENUM and isinstance(sample.value, int) and 0 < sample.value <= len(spec.texts):
             row["text"] = spec.texts[sample.value - 1]
         return row
-
-    def _receipt(self, name: str) -> dict[str, Any]:
-        """What became of a commandable point's command, enumerations as their texts, without what is empty."""
-        table, receipt = self._daemon.table, {}
-        for part in ("write_status", "authority", "applied", "error_text"):
-            index = self._index(f"{name}.{part}")
-            value, texts = table.sample(index).value, table.specs[index].texts
-            if texts and isinstance(value, int):
-                value = texts[value - 1]
-            if value not in (None, ""):
-                receipt[part] = value
-        return receipt
 
     def _index(self, point: str) -> int:
         index = self._daemon.table.find(point)
@@ -154,7 +189,9 @@ class Control:
         """One point with its value and slots; raises KeyError."""
         return self._row(self._index(point))
 
-    async def write(self, point: str, value: Any, slot: int | None, user: str) -> dict[str, Any]:
+    async def write(
+        self, point: str, value: Any, slot: int | None, user: str, *, until: float | None
+    ) -> dict[str, Any]:
         """Writes or (None) releases at a slot, by default the local one; raises KeyError or CommandRejected."""
         index = self._index(point)
         spec = self._daemon.table.specs[index]
@@ -163,5 +200,5 @@ class Control:
                 raise CommandRejected(Reject.RANGE, f"the texts are {', '.join(spec.codes)}")
             value = spec.codes[value]
         chosen = slot if slot is not None else self._daemon.site.config.control.local_slot
-        await self._daemon.desk.submit([Ask(index, value, chosen)], Origin("cli", "local", user))
+        await self._daemon.desk.submit([Ask(index, value, chosen, until)], Origin("cli", "local", user))
         return self._row(index)

@@ -12,33 +12,34 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 import structlog
 
 from gateway import __version__
-from gateway.addressing import AddressBook, PlacedPoint, Span, map_hash, span_of
+from gateway.addressing import AddressBook, PlacedPoint, Span, map_hash, spans_of
 from gateway.addressing.builtin import GATEWAY_SOURCE
 from gateway.app.clock import SystemClock
-from gateway.app.connect import new_session
 from gateway.app.control import Control
 from gateway.app.load import Site
-from gateway.config import SourceConfig, read_secret
+from gateway.app.logins import Logins
+from gateway.app.policy import client_terms, command_overrides, command_policy
+from gateway.config import SourceConfig
 from gateway.config.strict_yaml import KeyPath
 from gateway.core.errors import ConfigError, Fault
 from gateway.core.point import SOURCE_KIND, KindSpec
+from gateway.engine.alarms import Alarms
 from gateway.engine.commands import CommandDesk
 from gateway.engine.derive import Derivations
 from gateway.engine.intake import Intake
 from gateway.engine.inventory import Inventory, Resource
 from gateway.engine.poller import Poller
-from gateway.engine.ports import Clock, Source
-from gateway.engine.setpoint import Limits, Policy
+from gateway.engine.ports import BootClock, Source
 from gateway.engine.table import PointTable
 from gateway.engine.vitals import Vitals
 from gateway.servers.bacnet import BacnetServer
 from gateway.servers.modbus import ClientGroup, ModbusServer
 from gateway.sources import MappedSource
-from gateway.store import Store
+from gateway.store import SqliteJournal, Store
 from gateway.systemd import notify
 from gateway.web import ControlServer, HealthServer
 
-LOGOUT_S = 6.0
+LOGOUT_S = 5.0
 GC_THRESHOLD = (50_000, 20, 20)
 """A full pass over 12,000 points stops the loop for 130 ms; samples are no garbage cycles, so it may come seldom."""
 LOOPBACK = ("127.0.0.0/8", "::1/128")
@@ -48,13 +49,15 @@ log = structlog.get_logger("gateway")
 class Daemon:
     """One site, running. `await run()` serves until `stop()`; `ready` is set once the ports are bound."""
 
-    def __init__(self, site: Site, clock: Clock | None = None) -> None:
+    def __init__(self, site: Site, clock: BootClock | None = None) -> None:
         self.site = site
         self.clock = clock or SystemClock()
         self.store = Store(site.state_dir)
+        self.journal = SqliteJournal(site.state_dir, clock=self.clock)
         self.table = PointTable(self.clock)
         self.placed: dict[int, PlacedPoint] = {}
         self.pollers: dict[str, Poller] = {}
+        self.logins = Logins(site, self.pollers, self.clock)
         self.modbus: ModbusServer | None = None
         self.bacnet: BacnetServer | None = None
         self.ready = asyncio.Event()
@@ -75,17 +78,20 @@ class Daemon:
         self.store.open()
         gc.set_threshold(*GC_THRESHOLD)
         try:
+            self.journal.open()
             async with contextlib.AsyncExitStack() as stack:
                 self._build()
                 await self._start(stack)
                 if signals:
                     for number in (signal.SIGTERM, signal.SIGINT):
                         asyncio.get_running_loop().add_signal_handler(number, self.stop)
+                    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.logins.reload, "SIGHUP")
                 await self._serve()
         except BaseExceptionGroup as group:
             raise _only_leaf(group) from None
         finally:
             self._save()
+            self.journal.close()
             self.store.close()
 
     async def _serve(self) -> None:
@@ -106,21 +112,33 @@ class Daemon:
         log.info("gateway.stopped")
 
     async def _logout(self) -> None:
-        with contextlib.suppress(TimeoutError):
+        try:
             async with asyncio.timeout(LOGOUT_S):
                 await asyncio.gather(*(poller.source.close() for poller in self.pollers.values()))
+        except TimeoutError:
+            log.warning("gateway.logout_cut", reason=f"not every product answered its logout within {LOGOUT_S:g} s")
 
     # -- building ------------------------------------------------------------------------------------------------
 
     def _build(self) -> None:
         """Objects that need no socket."""
-        site, control = self.site, self.site.config.control
-        self.book = AddressBook(self.store.load_addresses(), site.pools)
+        site = self.site
+        saved = self.store.load_addresses()
+        self.book = AddressBook(saved.entries, site.pools, saved.certificates)
         for source in site.config.sources:
             self.book.reserve(source.name, SOURCE_KIND, source.name, 1 << 20)
-        policy = Policy(control.floor, control.allow_stop, control.dry_run)
-        overrides = {name: Limits(o.floor, o.allow_stop) for name, o in control.overrides.items()}
-        self.desk = CommandDesk(self.table, self.clock, policy, overrides)
+        self.alarms = Alarms()
+        if self.journal.found:
+            self.alarms.set("journal.mended", self.journal.found)
+        self.desk = CommandDesk(
+            self.table,
+            self.clock,
+            command_policy(site.config),
+            command_overrides(site.config),
+            groups=client_terms(site.config),
+            journal=self.journal,
+            alarms=self.alarms,
+        )
         orders, modbus = site.orders, site.config.modbus
         self.inventory = Inventory(
             self.table,
@@ -131,6 +149,7 @@ class Daemon:
             unit=modbus.unit if modbus else 1,
             on_placed=self._on_placed,
             on_dirty=self._on_dirty,
+            on_lost=self.desk.lost,
         )
         self.intake = Intake(self.table, self.inventory, self.clock, self.desk.read_back)
         self.derivations = Derivations(self.table, self.inventory, self.clock)
@@ -141,23 +160,12 @@ class Daemon:
         self.vitals.header = self.inventory.single(GATEWAY_SOURCE, self.header)
         self.vitals.header.present, self.vitals.header.trouble = True, ""
 
-    def _secret(self, config: SourceConfig) -> Callable[[], str]:
-        """Read once at start, so that a missing password stops the start and not the first login."""
-        value = read_secret(config.password, self.site.loaded.folder)
-        return lambda: value
-
-    async def _source(self, config: SourceConfig, stack: contextlib.AsyncExitStack) -> MappedSource:
-        base, password = self.site.products[config.name].base, self._secret(config)
-        if config.tls is not None and config.tls.insecure:
-            log.warning("tls.insecure", source=config.name, reason="any certificate is accepted")
-        session = await new_session(self.site.loaded, config, base, password, self.store, self.clock, stack)
-        return MappedSource(config.name, session, self.clock)
-
     async def _start(self, stack: contextlib.AsyncExitStack) -> None:
         """Sources, restored points, then the servers, so that a port answers only when the map stands."""
         sources: dict[str, Source] = {}
         for config in self.site.config.sources:
-            sources[config.name] = await self._source(config, stack)
+            session = await self.logins.add(config, self.store, stack)
+            sources[config.name] = MappedSource(config.name, session, self.clock)
             kinds = self.site.kinds(config.name)
             self.intake.learn(kinds)
             self._restore(config, kinds)
@@ -173,7 +181,7 @@ class Daemon:
                 exclude=config.exclude,
                 on_lost=self.desk.lost,
             )
-        self.desk.connect(self.intake, sources)
+        self.desk.connect(self.intake, sources, lambda source, kind: self.pollers[source].relist(kind))
         self.vitals.pollers = self.pollers
         self._group = await stack.enter_async_context(asyncio.TaskGroup())
         await self._listen(stack)
@@ -207,7 +215,7 @@ class Daemon:
             elif kind.list is None and kind.within is None:
                 self.inventory.single(config.name, kind)
             else:
-                self.inventory.restore(config.name, kind, config.expect.get(kind.name, ()))
+                self.inventory.restore(config.name, kind, config.expect.get(kind.name, ()), config.exclude)
                 self.inventory.restore_children(config.name, kind)
 
     async def _serve_modbus(self, stack: contextlib.AsyncExitStack) -> None:
@@ -274,8 +282,7 @@ class Daemon:
 
     def _spans(self, unit: int) -> list[Span]:
         kinds = [self.header, *(kind for name in self.site.products for kind in self.site.kinds(name))]
-        spans = (span_of(kind, unit) for kind in kinds)
-        return list({span.first: span for span in spans if span is not None}.values())
+        return list({span.first: span for kind in kinds for span in spans_of(kind, unit)}.values())
 
     # -- what the inventory tells --------------------------------------------------------------------------------
 
@@ -305,7 +312,7 @@ class Daemon:
         if not hasattr(self, "book") or not self.book.dirty:
             return
         try:
-            self.store.save_addresses(self.book.entries)
+            self.store.save_addresses(self.book.entries, self.book.certificates)
             self.book.dirty = False
         except OSError as error:
             log.critical("addresses.not_saved", reason=str(error))

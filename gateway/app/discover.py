@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from gateway.app.clock import SystemClock
-from gateway.app.connect import Session, new_session
+from gateway.app.connect import BorrowedTokens, Session, new_session
 from gateway.config import LoadedConfig, SourceConfig, read_secret
 from gateway.core.errors import Ambiguous, Refused, SourceError, Unreachable
 from gateway.core.point import KindSpec, Path
@@ -61,19 +61,6 @@ class SourceAnswers:
     resources: list[Found] = field(default_factory=list)
 
 
-class _Tokens:
-    """Knows the daemon's last token, so that its session is logged out first, and writes none."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    def load_token(self, source: str) -> str | None:
-        return self._store.load_token(source)
-
-    def save_token(self, _source: str, token: str | None) -> None:
-        """Nothing: the session ends before this run does."""
-
-
 async def discover(loaded: LoadedConfig, sources: Sequence[SourceConfig]) -> list[SourceAnswers]:
     """Asks the sources one after the other; each is logged out of whatever happens.
 
@@ -94,7 +81,7 @@ async def _ask(loaded: LoadedConfig, config: SourceConfig) -> SourceAnswers:
     kinds = list(product.kinds.values()) if product else []
     async with contextlib.AsyncExitStack() as stack:
         try:
-            tokens = _Tokens(Store(loaded.path(loaded.config.state_dir)))
+            tokens = BorrowedTokens(Store(loaded.path(loaded.config.state_dir)))
             session = await new_session(loaded, config, found.base, lambda: password, tokens, SystemClock(), stack)
         except OSError as error:
             found.problem = f"tls: {error.strerror or error}"

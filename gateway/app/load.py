@@ -16,6 +16,7 @@ from gateway.app.checks import (
     pool_faults,
     source_faults,
 )
+from gateway.app.supervision import supervision_findings
 from gateway.config import Config, LoadedConfig, load_config
 from gateway.config.strict_yaml import read_yaml, shown_path
 from gateway.core.errors import ConfigError, Fault
@@ -68,7 +69,8 @@ class Site:
     def header(self, entries: list[Entry]) -> KindSpec:
         """The header's points; sources stand at the positions of their blocks."""
         positions = [(entry.block, entry.source) for entry in entries if entry.kind == SOURCE_KIND]
-        return gateway_kind(*self.orders, positions)
+        bacnet = self.config.bacnet
+        return gateway_kind(*self.orders, positions, heartbeat=bacnet is not None and bacnet.heartbeat)
 
 
 def load_site(file: Path) -> Site:
@@ -86,6 +88,7 @@ def load_site(file: Path) -> Site:
     )
     mappings: dict[Path, LoadedMapping | None] = {}
     products: dict[str, Product] = {}
+    by_source: dict[str, LoadedMapping] = {}
     warnings: list[Fault] = []
     for i, source in enumerate(config.sources):
         path = loaded.path(source.mapping).resolve()
@@ -101,11 +104,14 @@ def load_site(file: Path) -> Site:
                 warnings += mapping.warnings
         mapping = mappings[path]
         if mapping is not None:
-            products[source.name] = mapping.product
+            products[source.name], by_source[source.name] = mapping.product, mapping
             faults += source_faults(loaded, i, mapping.product)
-    faults += placing_faults([mapping for mapping in mappings.values() if mapping is not None])
+    placed = [mapping for mapping in mappings.values() if mapping is not None]
+    faults += placing_faults(placed, heartbeat=config.bacnet is not None and config.bacnet.heartbeat)
     faults += pool_faults(loaded, products)
     faults += override_faults(loaded, products)
+    supervised, doubts = supervision_findings(loaded, by_source)
+    faults, warnings = faults + supervised, warnings + doubts
     missing_files, missing_passwords = file_findings(loaded)
     faults += missing_files
     if faults:

@@ -24,7 +24,8 @@ def offline_points(site: Site) -> list[dict[str, Any]]:
     clock = SystemClock()
     table = PointTable(clock)
     placed: dict[int, PlacedPoint] = {}
-    book = AddressBook(Store(site.state_dir).load_addresses(), site.pools)
+    saved = Store(site.state_dir).load_addresses()
+    book = AddressBook(saved.entries, site.pools, saved.certificates)
     for source in site.config.sources:
         book.reserve(source.name, SOURCE_KIND, source.name, 1 << 20)
     orders, modbus, bacnet = site.orders, site.config.modbus, site.config.bacnet
@@ -44,7 +45,7 @@ def offline_points(site: Site) -> list[dict[str, Any]]:
             if kind.list is None and kind.within is None:
                 inventory.single(source.name, kind)
             else:
-                inventory.restore(source.name, kind, source.expect.get(kind.name, ()))
+                inventory.restore(source.name, kind, source.expect.get(kind.name, ()), source.exclude)
                 inventory.restore_children(source.name, kind)
     device = bacnet.device.instance if bacnet else None
     rows = [point_row(placed[i], table.names[i], device, None, 0.0) for i in range(len(table))]

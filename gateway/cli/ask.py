@@ -9,17 +9,17 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from gateway.app.load import Site
-from gateway.web import ask_daemon
+from gateway.web import ANSWER_S, ask_daemon
 
 ConfigFile = Annotated[Path, Parameter(name=["--config", "-c"], help="The site's config.yaml.")]
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON.")]
 DEFAULT = Path("config.yaml")
 
 
-def ask(site: Site, method: str, what: str, body: dict[str, Any] | None = None) -> Any:
+def ask(site: Site, method: str, what: str, body: dict[str, Any] | None = None, within_s: float = ANSWER_S) -> Any:
     """The running gateway's answer over its control socket.
 
     Raises:
         ControlError: it does not run, or refuses.
     """
-    return asyncio.run(ask_daemon(site.control_path, method, what, body))
+    return asyncio.run(ask_daemon(site.control_path, method, what, body, within_s))

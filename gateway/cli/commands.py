@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from cyclopts import App, Parameter
+from cyclopts import App
 from cyclopts.exceptions import CycloptsError
 
 from gateway import __version__, telemetry
-from gateway.app.load import load_site
+from gateway.app.load import Site, load_site
 from gateway.app.offline import offline_points
 from gateway.app.openapi import openapi_findings
 from gateway.cli import show
+from gateway.cli.addresses import addresses
 from gateway.cli.ask import DEFAULT, ConfigFile, Json, ask
+from gateway.cli.backup import backup, restore
 from gateway.cli.codes import DONE, FAULTS, NOT_REACHED, REFUSED, USAGE
 from gateway.cli.discover import discover
-from gateway.config import Config
+from gateway.cli.evidence import evidence
+from gateway.cli.passwd import passwd
+from gateway.cli.trust import trust
+from gateway.cli.write import read, release, write
+from gateway.config import Config, load_config
 from gateway.core.errors import ConfigError
 from gateway.mapping import mapping_schema
 from gateway.web import ControlError
@@ -31,9 +36,16 @@ app = App(
     help="EV charging of EcoStruxure EV Charging Expert and Bender controllers as Modbus TCP and BACnet/IP.",
     help_epilogue="Exit codes: 0 done, 1 faults found, 2 usage, 3 not reached, 4 refused.",
 )
-addresses = App(name="addresses", help="The address book: which block belongs to which name.")
 app.command(addresses)
+app.command(backup)
+app.command(restore)
 app.command(discover)
+app.command(evidence)
+app.command(passwd)
+app.command(trust)
+app.command(read)
+app.command(write)
+app.command(release)
 
 
 @app.command
@@ -167,67 +179,6 @@ def points(match: str = "", *, config: ConfigFile = DEFAULT, json_: Json = False
     return DONE
 
 
-@addresses.command(name="list")
-def addresses_list(*, config: ConfigFile = DEFAULT, json_: Json = False) -> int:
-    """Show which block every name has."""
-    from gateway.store import Store
-
-    site = load_site(config)
-    entries = Store(site.state_dir).load_addresses()
-    rows = [{"source": e.source, "kind": e.kind, "name": e.name, "id": e.id, "block": e.block} for e in entries]
-    if json_:
-        show.show_json(rows)
-        return DONE
-    for row in rows:
-        label = f"{row['source']}/{row['kind']}/{row['name']}"
-        show.out.print(f"{row['block']:5}  {show.clean(label)}  (id {show.clean(row['id'] or '-')})")
-    if not rows:
-        show.out.print("no block was given yet")
-    return DONE
-
-
-@app.command
-def read(point: str, *, config: ConfigFile = DEFAULT, json_: Json = False) -> int:
-    """Show one point of the running gateway, with the slots of a commandable one."""
-    row = ask(load_site(config), "POST", "/read", {"point": point})
-    _show_row(row, json_=json_)
-    return DONE
-
-
-@app.command
-def write(
-    point: str,
-    value: Annotated[str, Parameter(allow_leading_hyphen=True)],
-    *,
-    slot: int | None = None,
-    config: ConfigFile = DEFAULT,
-    json_: Json = False,
-) -> int:
-    """Write a commandable point of the running gateway, in the point's own unit.
-
-    Args:
-        point: full name, e.g. "evce/zone/Zone B/reduction".
-        value: a number, true, false, or a state text.
-        slot: priority slot, `control.local_slot` if not given.
-    """
-    row = ask(load_site(config), "POST", "/write", {"point": point, "value": _value(value), "slot": slot})
-    _show_row(row, json_=json_)
-    return DONE
-
-
-@app.command
-def release(point: str, *, slot: int | None = None, config: ConfigFile = DEFAULT, json_: Json = False) -> int:
-    """Give a slot of a commandable point back; the next one, or the default, becomes effective.
-
-    Args:
-        point: full name, e.g. "evce/zone/Zone B/reduction".
-        slot: priority slot, `control.local_slot` if not given.
-    """
-    row = ask(load_site(config), "POST", "/write", {"point": point, "value": None, "slot": slot})
-    _show_row(row, json_=json_)
-    return DONE
-
-
 @app.command
 def status(*, config: ConfigFile = DEFAULT, json_: Json = False) -> int:
     """Show how the running gateway is doing."""
@@ -240,29 +191,28 @@ def status(*, config: ConfigFile = DEFAULT, json_: Json = False) -> int:
 
 
 @app.command
+def reload(*, config: ConfigFile = DEFAULT) -> int:
+    """Let the running gateway read its passwords again and retry logins that were refused; as SIGHUP does.
+
+    Exit code 4 when something differs that needs a restart; passwords are read all the same.
+    """
+    loaded, faults = load_config(config)
+    if loaded is None:
+        raise ConfigError(faults)
+    site = Site(config=loaded.config, loaded=loaded, products={}, warnings=[])
+    answer = ask(site, "POST", "/reload", {})
+    for text in answer["done"]:
+        show.out.print(show.clean(text))
+    for text in answer["refused"]:
+        show.err.print(show.clean(text))
+    return REFUSED if answer["refused"] else DONE
+
+
+@app.command
 def schema(what: Literal["config", "mapping"]) -> int:
     """Print the JSON Schema of a file, for completion and checks in an editor."""
     show.show_json(Config.model_json_schema(by_alias=True) if what == "config" else mapping_schema())
     return DONE
-
-
-def _show_row(row: dict[str, Any], *, json_: bool) -> None:
-    if json_:
-        show.show_json(row)
-        return
-    show.out.print(show.point_table([row]))
-    for slot, held in row.get("slots", {}).items():
-        show.out.print(f"  slot {slot}: {held['value']} by {show.clean(held['origin'])}")
-    for name, value in row.get("receipt", {}).items():
-        show.out.print(f"  {name}: {show.clean(value)}")
-
-
-def _value(text: str) -> Any:
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return text
-    return value if isinstance(value, (int, float, bool, str)) else text
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from rich.console import Console
@@ -61,6 +62,28 @@ def bacnet_text(row: Mapping[str, Any]) -> str:
     return f"{place['object']},{place['instance']}" if place else ""
 
 
+def slot_text(slot: Mapping[str, Any]) -> str:
+    """What a slot holds, by whom, and when it ends."""
+    who = clean(slot["origin"])
+    if slot["failsafe"]:
+        did = "released" if slot["value"] is None else f"holds {clean(slot['value'])}"
+        return f"[red]FAILSAFE[/] {did}; last written by {who}"
+    text = f"{clean(slot['value'])} by {who}"
+    if slot["until"] is not None:
+        end = datetime.fromisoformat(slot["until"]).astimezone()
+        text += f", until {end:%Y-%m-%d %H:%M} (in {seconds_text(slot['left_s'])}), then released"
+    elif slot["left_s"] is not None:
+        text += f", lease ends in {seconds_text(slot['left_s'])}"
+    return f"{text} [yellow](dry run: not sent)[/]" if slot["dry_run"] else text
+
+
+def seconds_text(seconds: float) -> str:
+    """Seconds as a person says them."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
 def point_table(rows: Sequence[Mapping[str, Any]], title: str = "") -> Table:
     """Points with value, quality and both addresses."""
     table = Table(title=title, box=None, pad_edge=False, header_style="bold")
@@ -94,24 +117,62 @@ def show_status(status: Mapping[str, Any]) -> None:
         f"[bold]{clean(status['site'] or 'EVCE gateway')}[/]  version {status['version']}, map {status['map_hash']}"
     )
     out.print(f"up {status['uptime_s']} s, alarms {status['alarms']}, leases {status['lease']}")
+    _show_commands(status)
+    _show_sources(status)
+    out.print("points: " + ", ".join(f"{count} {quality}" for quality, count in sorted(status["points"].items())))
+    _show_points(status)
+    for protocol in ("modbus", "bacnet"):
+        if status[protocol]:
+            out.print(f"{protocol}: port {status[protocol]['port']}, {len(status[protocol]['clients'])} clients")
+
+
+def _show_commands(status: Mapping[str, Any]) -> None:
+    """What keeps commands from being what somebody asked for, before anything else."""
+    if status["persistence_fault"]:
+        out.print(f"[red]PERSISTENCE FAULT: commands work, but may be lost: {clean(status['persistence_fault'])}[/]")
+    if status["read_only"]:
+        out.print("[yellow]READ ONLY: every command is refused, and nothing is sent (control.read_only)[/]")
     if status["dry_run"]:
         out.print("[yellow]DRY RUN: nothing is sent to any product[/]")
+    for point in status["failsafe"]:
+        out.print(f"  [red]FAILSAFE[/] {clean(point)}: its BMS was lost; a write ends it")
+    for label, reason in status["inhibited"].items():
+        out.print(f"  [yellow]inhibited[/] {clean(label)}: {clean(reason)}")
+    for text in status["alarm_texts"]:
+        out.print(f"  [red]alarm[/] {clean(text)}")
+
+
+def _show_sources(status: Mapping[str, Any]) -> None:
+    """Each source in a line or two, and the certificates that end soon."""
     for source in status["sources"]:
         color = "green" if source["connected"] else "red"
         last = "never" if source["last_good_s"] is None else f"{source['last_good_s']:g} s ago"
-        out.print(
-            f"  [{color}]{source['state']:8}[/] {source['name']}: last good answer {last}, "
-            f"errors {source['errors']} {clean(source['reason'])}"
-        )
-    out.print("points: " + ", ".join(f"{count} {quality}" for quality, count in sorted(status["points"].items())))
-    for label, reason in status["inhibited"].items():
-        out.print(f"  [yellow]inhibited[/] {clean(label)}: {clean(reason)}")
+        counters = f"errors {source['errors']}, relogins {source['relogins']}, overruns {source['overruns']}"
+        out.print(f"  [{color}]{source['state']:8}[/] {source['name']}: last good answer {last}, {counters}")
+        if source["reason"]:
+            retry = "" if source["retry_in_s"] is None else f"; next try in {source['retry_in_s']:.0f} s"
+            out.print(f"           {clean(source['reason'])}{retry}")
+    for name, certificate in status["certificates_ending"].items():
+        ends = f"ends {certificate['ends']}, in {certificate['days']} days"
+        then = f"put the new one into config.yaml (`evce-gateway trust {name}` shows it)"
+        out.print(f"  [yellow]certificate[/] of {name} {ends}: renew it in the product, then {then}")
+
+
+def _show_points(status: Mapping[str, Any]) -> None:
+    """Resources and points a person should look at."""
     for text in status["bad"]:
         out.print(f"  [red]no value[/] {clean(text)}")
     for point, applied in status["foreign_limits"].items():
         out.print(f"  [yellow]not asked here[/] {clean(point)}: {applied} is in force upstream; `release` ends it")
+    for label, groups in status["alike"].items():
+        for names in groups:
+            shown = ", ".join(map(repr, names))
+            out.print(
+                f"  [yellow]names alike[/] {clean(f'{label}: {shown}')} differ by case, spaces or Unicode form only"
+            )
+    for point, (before, after) in status["counters_restarted"].items():
+        out.print(
+            f"  [yellow]counter restarted[/] {clean(point)}: from {before:g} to {after:g}, its equipment was replaced"
+        )
     for label, count in status["without_address"].items():
         out.print(f"  [yellow]no address left[/] for {count} of {clean(label)}: raise `capacity` in the mapping")
-    for protocol in ("modbus", "bacnet"):
-        if status[protocol]:
-            out.print(f"{protocol}: port {status[protocol]['port']}, {len(status[protocol]['clients'])} clients")

@@ -6,8 +6,10 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from gateway.config.check import validate
-from gateway.config.models import Config, Secret
+from gateway.config.models import Config, ModbusClients, Secret, SourceOutline, Tls
 from gateway.config.strict_yaml import Document, KeyPath, read_yaml
 from gateway.core.errors import ConfigError, Fault
 
@@ -37,6 +39,33 @@ def load_config(file: Path) -> tuple[LoadedConfig | None, list[Fault]]:
     return LoadedConfig(config, file.resolve().parent, document), faults
 
 
+def outline_of(file: Path, source: str) -> SourceOutline | None:
+    """One source of a file that may be wrong or unfinished elsewhere, its `tls` included; None without such a source.
+
+    Raises:
+        ConfigError: the file is no YAML, or this source has no usable url.
+    """
+    document = read_yaml(file)
+    if document.faults:
+        raise ConfigError(document.faults)
+    sources = document.data.get("sources") if isinstance(document.data, dict) else None
+    for i, item in enumerate(sources if isinstance(sources, list) else ()):
+        if isinstance(item, dict) and item.get("name") == source:
+            try:
+                return SourceOutline.model_validate({**item, "tls": _usable_tls(item.get("tls"))})
+            except ValidationError as error:
+                text = str(error.errors()[0]["msg"]).removeprefix("Value error, ")
+                raise ConfigError([document.fault(("sources", i, "url"), text)]) from error
+    return None
+
+
+def _usable_tls(given: object) -> Tls | None:
+    try:
+        return Tls.model_validate(given)
+    except ValidationError:
+        return None
+
+
 def _cross_checks(config: Config, document: Document) -> list[Fault]:
     faults: list[Fault] = []
     _unique(faults, document, [((*("sources", i), "name"), s.name) for i, s in enumerate(config.sources)])
@@ -45,13 +74,13 @@ def _cross_checks(config: Config, document: Document) -> list[Fault]:
     if config.modbus is not None:
         groups = config.modbus.clients
         _unique(faults, document, [(("modbus", "clients", i, "name"), g.name) for i, g in enumerate(groups)])
-        writers: dict[int, str] = {}
+        writers: dict[int, ModbusClients] = {}
         for i, group in enumerate(groups):
-            if group.write and group.slot in writers:
-                text = f"slot {group.slot} is already written by {writers[group.slot]!r}; give each group its own"
+            other = writers.setdefault(group.slot, group) if group.write else group
+            if other is not group and not (group.shared and other.shared):
+                text = f"slot {group.slot} is already written by {other.name!r}; give each group its own"
+                text += ", or say shared: true on both: the last writer then owns it"
                 faults.append(document.fault(("modbus", "clients", i, "slot"), text))
-            if group.write:
-                writers.setdefault(group.slot, group.name)
     return faults
 
 
@@ -90,4 +119,4 @@ def read_secret(secret: Secret, folder: Path) -> str:
         raise ConfigError([Fault(str(path), 0, 0, "", "is not UTF-8 text")]) from error
 
 
-__all__ = ["ConfigError", "LoadedConfig", "load_config", "read_secret"]
+__all__ = ["ConfigError", "LoadedConfig", "load_config", "outline_of", "read_secret"]

@@ -6,9 +6,11 @@ import ipaddress
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from gateway.config.check import Strict, WrongKeyError, in_words
+from gateway.config.duration import DurationOrNever
+from gateway.config.supervision import Lease, OnBmsLoss
 
 NAME = in_words(
     r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,39}$",
@@ -75,6 +77,8 @@ Networks = Annotated[
     WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
 ]
 Listen = Annotated[str, AfterValidator(_listen)]
+LEASE_TEXT = "seconds a write lives unrefreshed, or off; not said: what a mapping or `control` says"
+LOSS_TEXT = "when a lease ends: hold, release or {value: X}; not said: what a mapping or `control` says"
 
 
 class Secret(Strict):
@@ -135,10 +139,22 @@ class SourceConfig(Strict):
         if self.name == "gateway":
             raise WrongKeyError("name", 'the name "gateway" is taken by the gateway\'s own points')
         if self.url.startswith("https:") and self.tls is None:
-            raise WrongKeyError("url", "an https url needs tls: {ca_file: ...} or {fingerprint: ...}")
+            text = "an https url needs tls: {ca_file: ...} or {fingerprint: ...}"
+            raise WrongKeyError("url", f"{text}; `evce-gateway trust {self.name}` shows them")
         if self.url.startswith("http:") and self.tls is not None:
             raise WrongKeyError("tls", "tls is for an https url, and this one is http: nothing would be checked")
         return self
+
+
+class SourceOutline(BaseModel):
+    """As much of a source as must be right before its certificate can be looked at."""
+
+    model_config = ConfigDict(frozen=True, strict=True)
+
+    name: str
+    url: Annotated[str, AfterValidator(_url)]
+    kind: str = ""
+    tls: Tls | None = None
 
 
 class ModbusClients(Strict):
@@ -149,11 +165,18 @@ class ModbusClients(Strict):
     slot: int = Field(10, ge=1, le=16, description="priority slot its writes stand for (1 highest, not 6)")
     write: bool = Field(False, description="false: reads only")
     gaps: Literal["fill", "strict"] = Field("fill", description="strict: gaps answer exception 02")
+    lease_s: Lease | None = Field(None, description=LEASE_TEXT)
+    on_bms_loss: OnBmsLoss | None = Field(None, description=LOSS_TEXT)
+    heartbeat: bool = Field(False, description="true: only a changing heartbeat register keeps its leases alive")
+    shared: bool = Field(False, description="true: another group may write the same slot, if it says so too")
 
     @model_validator(mode="after")
-    def _slot(self) -> ModbusClients:
+    def _whole(self) -> ModbusClients:
         if self.slot == 6:
             raise WrongKeyError("slot", "slot 6 is reserved by BACnet (minimum on/off)")
+        for key in ("lease_s", "on_bms_loss", "heartbeat", "shared"):
+            if not self.write and getattr(self, key) not in (None, False, "off"):
+                raise WrongKeyError(key, "this group only reads; say write: true, or leave this out")
         return self
 
 
@@ -189,9 +212,12 @@ class BacnetConfig(Strict):
     devices: Literal["one"] = Field("one", description="one: a single device for everything")
     object_name: str = "{source}.{name}.{point}"
     write: Networks = Field(default_factory=list, description="networks that may write; empty: nobody")
+    lease_s: Lease | None = Field(None, description=LEASE_TEXT)
+    on_bms_loss: OnBmsLoss | None = Field(None, description=LOSS_TEXT)
+    heartbeat: bool = Field(False, description="true: only a changing heartbeat object keeps BACnet leases alive")
 
     @model_validator(mode="after")
-    def _template(self) -> BacnetConfig:
+    def _whole(self) -> BacnetConfig:
         fields = re.findall(r"\{([^{}]*)\}", self.object_name)
         rest = re.sub(r"\{[^{}]*\}", "", self.object_name)
         if not set(fields) <= {"source", "kind", "name", "point"} or set("{}") & set(rest):
@@ -200,6 +226,9 @@ class BacnetConfig(Strict):
             raise WrongKeyError("object_name", "needs {point}: every object has a name of its own")
         if any(network.version != 4 for network in self.write):
             raise WrongKeyError("write", "BACnet/IP is IPv4 only")
+        for key in ("lease_s", "on_bms_loss", "heartbeat"):
+            if not self.write and getattr(self, key) not in (None, False, "off"):
+                raise WrongKeyError(key, "nobody may write over BACnet; fill in `write`, or leave this out")
         return self
 
 
@@ -208,13 +237,19 @@ class Override(Strict):
 
     floor: float | None = Field(None, ge=0)
     allow_stop: bool | None = None
+    lease_s: Lease | None = None
+    on_bms_loss: OnBmsLoss | None = None
 
 
 class ControlConfig(Strict):
     """What holds for commands unless a mapping says otherwise."""
 
-    lease_s: Literal["off"] = Field("off", description="off: a command holds until it is changed or released")
-    on_bms_loss: Literal["hold"] = Field("hold", description="hold: the last command stays")
+    lease_s: Lease = Field("off", description="off: a command holds until it is changed or released")
+    on_bms_loss: OnBmsLoss = Field("hold", description="when a lease ends: hold, release or {value: X}")
+    max_downtime: DurationOrNever = Field(
+        86400.0, description="down for longer: leased commands count as lost at the next start; 0: never"
+    )
+    read_only: bool = Field(False, description="true: every command is refused, and nothing is sent")
     floor: float = Field(6.0, ge=0, description="A; lower limits are refused, 0 included")
     allow_stop: bool = Field(False, description="true: exactly 0 is allowed below the floor")
     dry_run: bool = Field(False, description="true: show what would be sent and send nothing")

@@ -2,16 +2,19 @@
 
 Rules of this file: pure; every change of `status` goes through TRANSITIONS; at most one request is in flight;
 only a read-back makes a value "in force"; an ambiguous end is settled by reading before anything is repeated.
-While a value is repeated the status stays 6, and once given up it stays 9, until a read-back agrees.
-Names and timings: DESIGN section 5, rules C06-C09.
+While a value is repeated the status stays 6, and once given up it stays 9, until a read-back agrees. What the
+product would forget by itself is sent again at half its time; while that fails the status is 6, whatever is read.
+Names and timings: DESIGN section 5, rules C06-C10 and C12.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from gateway.core.point import OnConflict
 from gateway.core.value import Value
 from gateway.core.write_status import TRANSITIONS, Authority, Event, WriteStatus
 
@@ -22,8 +25,11 @@ REPEAT_S = (3.0, 10.0)
 GIVE_UP_S = 15.0
 SLOW_REPEAT_S = (60.0, 600.0)
 RETRY_S = (1.0, 60.0)
+JITTER = (0.75, 1.25)
 REASSERTS = 3
 REASSERT_WINDOW_S = 600.0
+Uniform = Callable[[float, float], float]
+"""Draws between two bounds, as random.uniform does."""
 
 
 class Action(Enum):
@@ -44,8 +50,18 @@ class Target:
     release: bool = False
 
 
+def _middle(low: float, high: float) -> float:
+    return (low + high) / 2
+
+
 class Delivery:
     """One commandable point's way upstream; the caller performs `next_action` and reports the outcome.
+
+    Args:
+        on_conflict: what somebody else's change of a confirmed value leads to (C09).
+        gap_s: seconds between two requests.
+        valid_for_s: after how long the product forgets the value by itself, None for never (C12).
+        uniform: draws the jitter of repetitions.
 
     Attributes:
         status: what a receipt shows.
@@ -54,7 +70,15 @@ class Delivery:
         confirmed: whether a read-back agreed with this target before.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        *,
+        on_conflict: OnConflict = "reassert",
+        gap_s: float = PUT_GAP_S,
+        valid_for_s: float | None = None,
+        uniform: Uniform = _middle,
+    ) -> None:
+        self._on_conflict, self._gap_s, self._valid_for_s, self._uniform = on_conflict, gap_s, valid_for_s, uniform
         self.status = WriteStatus.IDLE
         self.target: Target | None = None
         self.error = ""
@@ -71,6 +95,11 @@ class Delivery:
         self._slow_repeats = 0
         self._held = False
         self._reasserted: list[float] = []
+        self._excused = False
+        self._renewing = False
+        self._renew_at: float | None = None
+        self._ends_at: float | None = None
+        self._agreed_at = -math.inf
 
     def _on(self, event: Event) -> None:
         self.status = TRANSITIONS.get((self.status, event), self.status)
@@ -87,14 +116,21 @@ class Delivery:
             return
         self.target, self.error, self.confirmed = target, "", False
         self._forget_attempts()
-        self._held = False
+        self._held = self._excused = self._renewing = False
+        self._renew_at = self._ends_at = None
         self._get_at = []
         self._on(E.ASKED)
         if not self.is_ready:
             self._on(E.LOST)
         self._due = now
-        if self._put_at is not None and now - self._put_at < PUT_GAP_S:
-            self._due = max(self._put_at + PUT_GAP_S, now + (0.0 if tighter else COALESCE_S))
+        if self._put_at is not None and now - self._put_at < self._gap_s:
+            self._due = max(self._put_at + self._gap_s, now + (0.0 if tighter else COALESCE_S))
+
+    def restore(self, target: Target, *, confirmed: bool) -> None:
+        """What an earlier run was asked for and had not taken back; `confirmed`: the product held it then (C10)."""
+        self.target, self.confirmed, self._excused = target, confirmed, confirmed
+        self._on(E.ASKED)
+        self._on(E.LOST)
 
     def pretend(self) -> None:
         """Dry run: what is asked is shown and never sent."""
@@ -113,9 +149,10 @@ class Delivery:
 
     def lost(self) -> None:
         """The session, the source or the name is gone: nothing may be sent until `ready`."""
-        self.is_ready = False
+        self.is_ready = self._renewing = False
         self._get_at = []
         self._due = None
+        self._excused = self._excused or self.confirmed
         if self.target is not None:
             self._on(E.LOST)
 
@@ -128,37 +165,54 @@ class Delivery:
         if self._get_at and now >= self._get_at[0]:
             self._get_at = [at for at in self._get_at if at > now]
             return Action.GET
-        if self._may_put() and self._due is not None and now >= self._due:
-            self._in_flight = self.target
-            self._put_at = now
-            self._get_at = []
-            self._due = None
-            if self.status is S.OVERRIDDEN:
-                self._slow_repeats += 1
-                if self.confirmed:
-                    self._reasserted = [*self._reasserted, now][-REASSERTS:]
-            self._on(E.PUT_STARTED)
-            return Action.PUT
-        return None
+        due = self._put_due()
+        if due is None or now < due:
+            return None
+        if self.status is S.OVERRIDDEN:
+            self._slow_repeats += 1
+        if self.confirmed and self.status in (S.PENDING, S.OVERRIDDEN):
+            self._reasserted = [*self._reasserted, now][-REASSERTS:]
+        self._renewing = self._renewing or self.status is S.IN_FORCE
+        self._in_flight, self._put_at = self.target, now
+        self._get_at, self._due = [], None
+        self._on(E.PUT_STARTED)
+        return Action.PUT
 
     def wake_at(self) -> float | None:
         """When `next_action` may next have something to do; None: only after another event."""
         if self._in_flight is not None or not self.is_ready or self.target is None:
             return None
-        times = self._get_at[:1]
-        if self._may_put() and self._due is not None:
-            times.append(self._due)
-        return min(times, default=None)
+        due = self._put_due()
+        return min([*self._get_at[:1], *([] if due is None else [due])], default=None)
 
-    def _may_put(self) -> bool:
-        return self.status in (S.PENDING, S.RETRYING, S.OVERRIDDEN) and not self._held
+    def _put_due(self) -> float | None:
+        """When the next PUT may leave, None when none is wanted now."""
+        match self.status:
+            case S.PENDING | S.RETRYING | S.OVERRIDDEN if not self._held:
+                due = self._due
+            case S.IN_FORCE:
+                due = self._renew_at
+            case _:
+                return None
+        if due is None or self._put_at is None or self._gap_s <= PUT_GAP_S:
+            return due
+        return max(due, self._put_at + self._gap_s)
+
+    def expired(self, now: float) -> bool:
+        """Whether the product may have forgotten the value by itself, and nobody has read since (C12)."""
+        return self._ends_at is not None and self._agreed_at < self._ends_at <= now
 
     # -- how a PUT ended -----------------------------------------------------------------------------------------
 
     def put_done(self, now: float, *, certain: bool, error: str = "") -> None:
         """The PUT was answered 2xx, or (`certain` False) its end is unknown: read back before anything else."""
+        if self._renewing and not certain:
+            self.put_failed(now, error)  # the value reads the same with the old end and with the new one
+            return
         if self._land(now):
             return
+        self._renewing = False
+        self._begin_term()
         self.error, self._failures = error, 0
         if self._doubt_since is None:
             self._doubt_since = now
@@ -174,7 +228,7 @@ class Delivery:
         if self._land(now):
             return
         self.error = error
-        backoff = min(RETRY_S[0] * 2.0**self._failures, RETRY_S[1])
+        backoff = min(RETRY_S[0] * 2.0**self._failures, RETRY_S[1]) * self._uniform(*JITTER)
         self._failures += 1
         self._on(E.PUT_FAILED)
         self._due = now + (backoff if wait_s is None else wait_s)
@@ -182,7 +236,13 @@ class Delivery:
             self._due = max(self._due, self._slow_due(now))
 
     def put_refused(self, now: float, error: str) -> None:
-        """The product said no (400, 403): not repeated until something new is asked or the session changes."""
+        """The product said no (400, 403): not repeated until something new is asked or the session changes.
+
+        A refused renewal is repeated: what is in force would end without a word.
+        """
+        if self._renewing:
+            self.put_failed(now, error)
+            return
         if self._land(now):
             return
         self.error = error
@@ -191,52 +251,85 @@ class Delivery:
     def _land(self, now: float) -> bool:
         """The request in flight has ended; whether a newer target replaced it or the source went meanwhile."""
         landed, self._in_flight, self._landed_at = self._in_flight, None, now
-        return landed != self.target or self.status not in (S.SENDING, S.RETRYING, S.OVERRIDDEN)
+        awaited = self._renewing or self.status in (S.SENDING, S.RETRYING, S.OVERRIDDEN)
+        return landed != self.target or not awaited
+
+    def _begin_term(self) -> None:
+        """The product took a value that it will forget: counted from when the request left, which is earlier."""
+        if self._valid_for_s is None or self._put_at is None or self.target is None or self.target.release:
+            return
+        self._ends_at, self._renew_at = self._put_at + self._valid_for_s, self._put_at + self._valid_for_s / 2
 
     # -- what was read back --------------------------------------------------------------------------------------
 
     def read_back(
-        self, now: float, *, agrees: bool, what: str, loosens: bool = False, began: float | None = None
+        self,
+        now: float,
+        *,
+        agrees: bool,
+        what: str,
+        loosens: bool = False,
+        foreign: bool = False,
+        began: float | None = None,
     ) -> None:
         """A GET (asked for or of a poll) was compared with the target; `what` says in words what was read.
 
-        `loosens`: sending the target again would loosen what somebody else set upstream (C09: never done).
+        `loosens`: sending the target again would loosen what is in force upstream (C09: never done to another's).
+        `foreign`: it is tighter than anything this gateway ever asked for, so it is another's (C10).
         `began`: when the GET was sent; one that overlapped a PUT says nothing about the time after it.
         """
         overlapped = self._in_flight is not None or (began is not None and began < self._landed_at)
         if self.target is None or overlapped:
             return
         if agrees:
-            self._agrees()
+            self._agrees(now)
             return
-        tightened = loosens and self.confirmed
+        hands_off = self._hands_off(now, loosens=loosens, foreign=foreign)
         match self.status:
-            case S.PENDING | S.RETRYING | S.OVERRIDDEN if tightened:
-                self.error, self._held = what, True
+            case S.PENDING | S.RETRYING | S.OVERRIDDEN if hands_off:
+                self.error, self._held, self._renewing = what, True, False
                 self._on(E.TIGHTENED)
             case S.PENDING:
                 self._held = False
+                if self.confirmed and self._due is not None:
+                    self._due = max(self._due, self._reassert_due(now))
             case S.OVERRIDDEN:
                 self.error = what
                 self._hold_no_more(now)
             case S.IN_FORCE | S.VERIFYING | S.RETRYING:
-                self._differs(now, what, tightened=tightened)
+                self._differs(now, what, hands_off=hands_off)
             case _:
                 pass
 
-    def _agrees(self) -> None:
+    def _hands_off(self, now: float, *, loosens: bool, foreign: bool) -> bool:
+        """Whether what is upstream stays as it is: another's tighter value always, any under `alarm` (C09).
+
+        What was lost with the session, or ended with our own end time, was nobody's decision: it is set again.
+        """
+        if loosens:
+            return self.confirmed or foreign
+        excused = self._excused or (self._ends_at is not None and now >= self._ends_at)
+        return self._on_conflict == "alarm" and self.confirmed and not excused
+
+    def _agrees(self, now: float) -> None:
         """The product holds the target; a verified release leaves nothing to deliver (C06)."""
+        self._agreed_at = now
+        if self._renewing:
+            return
         self._on(E.AGREES)
         if self.status is not S.IN_FORCE:
             return
-        self.confirmed, self.error, self._held, self._due = True, "", False, None
+        self.confirmed, self.error, self._due = True, "", None
+        self._held = self._excused = False
         self._forget_attempts()
         self._get_at = []
+        if self._valid_for_s is not None and self._renew_at is None:
+            self._renew_at = now  # found upstream: nobody knows when it ends
         if self.target is not None and self.target.release:
             self.target, self.confirmed = None, False
             self._on(E.WITHDRAWN)
 
-    def _differs(self, now: float, what: str, *, tightened: bool) -> None:
+    def _differs(self, now: float, what: str, *, hands_off: bool) -> None:
         """Another value upstream: doubt from now on (C09), or repeat at 3 and 10 s (C08); from 15 s on overridden."""
         if self.status is S.IN_FORCE:
             self.error = what
@@ -252,7 +345,7 @@ class Delivery:
         if now - since >= GIVE_UP_S:
             reassert = self.confirmed and self._repeats == len(REPEAT_S)
             self._on(E.GAVE_UP)
-            self._held = tightened
+            self._held = hands_off
             self._due = self._reassert_due(now) if reassert else self._slow_due(now)
         elif self._repeats < len(REPEAT_S) and now - since >= REPEAT_S[self._repeats]:
             self._repeats += 1
@@ -273,7 +366,9 @@ class Delivery:
 
     def _slow_due(self, now: float) -> float:
         """Every 1..10 min without end (C08)."""
-        slow = now + min(SLOW_REPEAT_S[0] * 2.0**self._slow_repeats, SLOW_REPEAT_S[1])
+        least, most = SLOW_REPEAT_S
+        wait = min(least * 2.0**self._slow_repeats, most) * self._uniform(*JITTER)
+        slow = now + min(max(wait, least), most)
         return max(slow, self._reassert_due(now)) if self.confirmed else slow
 
     def _forget_attempts(self) -> None:

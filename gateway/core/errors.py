@@ -45,6 +45,10 @@ class NothingSent(SourceError):
     """A body could not be filled: something it needs has no value yet."""
 
 
+class NotMergeable(NothingSent):
+    """A document that a command changes is not what the mapping takes it for; sending it again would not help."""
+
+
 class Ambiguous(Unreachable):
     """A request left and no answer came: whether the product carried it out is unknown."""
 
@@ -65,6 +69,14 @@ class Refused(SourceError):
 
 class CredentialsRefused(Refused):
     """The product refuses this login; asking again (before `retry_after_s`, if given) would block the account."""
+
+
+class LoginHeld(Refused):
+    """No login before `retry_after_s`: another login takes the session each time (`taken`), or no session works."""
+
+    def __init__(self, text: str, status: int, retry_after_s: float | None = None, *, taken: bool) -> None:
+        super().__init__(text, status, retry_after_s)
+        self.taken = taken
 
 
 class SessionLost(Refused):
@@ -90,6 +102,8 @@ class Reject(IntEnum):
     INHIBITED = 10
     BUSY = 11
     UPSTREAM = 12
+    NO_HEARTBEAT = 13
+    READ_ONLY = 14
 
 
 class CommandRejected(GatewayError):
@@ -98,3 +112,7 @@ class CommandRejected(GatewayError):
     def __init__(self, reject: Reject, text: str) -> None:
         super().__init__(text)
         self.reject = reject
+
+
+class CorrectionRefused(GatewayError):
+    """A correction of the address book was refused; nothing was changed."""

@@ -9,12 +9,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from gateway.core.lease import Loss
 from gateway.core.registers import Order, RegisterType
 from gateway.core.value import Converter, Value, ValueKind
 
 OnLoss = Literal["nan", "hold", "exception"]
 DeriveOp = Literal["sum", "count", "max", "min", "mean"]
 Tighter = Literal["low", "high", "none"]
+OnConflict = Literal["reassert", "alarm", "adopt"]
+Area = Literal["block", "actions"]
 
 SOURCE_KIND = "source"
 RECEIPT = (
@@ -29,7 +32,7 @@ RECEIPT = (
     "error",
     "error_text",
 )
-SOURCE_POINTS = ("connected", "session_age_s", "last_good", "poll_ms", "errors")
+ACTION = ("result", "error_text")
 STATUS_POINTS = ("status.online", "status.quality", "status.age_s")
 
 
@@ -58,6 +61,7 @@ class RegisterSpec:
     """One Modbus encoding of a point, `at` registers into its block.
 
     Register value x `scale` = point value. `bit` is set for type `bits` only (0 is the least significant bit).
+    In area `actions` the offset counts in the kind's region for actions (`KindSpec.actions_at`), if it has one.
     """
 
     at: int
@@ -67,6 +71,7 @@ class RegisterSpec:
     byte_order: Order
     on_loss: OnLoss
     bit: int | None = None
+    area: Area = "block"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +103,11 @@ class CommandSpec:
 
     `put` or `post` with a path template, a body template (any JSON with placeholders), a release body, and
     what proves success. `default` is Relinquish_Default in the point's unit.
+
+    `merge_from`: GET this path first, change the body's members in what it answers, and send the whole.
+    `together`: points of the same resource that leave in one request with this one, this one left out.
+    `valid_for_s`: the product forgets the value by itself after this time (C12); the body holds its end.
+    `lease_s` (0 off) and `on_loss` as in GroupTerms; `gap_s`: seconds between two requests, None for the usual gap.
     """
 
     method: Literal["PUT", "POST"]
@@ -112,14 +122,66 @@ class CommandSpec:
     floor: float | None
     allow_stop: bool | None
     tighter: Tighter
+    merge_from: str | None = None
+    together: tuple[str, ...] = ()
+    valid_for_s: float | None = None
+    on_conflict: OnConflict = "reassert"
+    lease_s: float | None = None
+    on_loss: Loss | None = None
+    gap_s: float | None = None
+
+    @property
+    def merge(self) -> bool:
+        """Whether the body is a change of a whole document."""
+        return self.merge_from is not None
+
+
+@dataclass(frozen=True, slots=True)
+class FollowSpec:
+    """How an action's end is learnt: GET `path` (with `{result}`) until `status` is one of `done` or `failed`."""
+
+    path: str
+    status: Path
+    done: frozenset[str]
+    failed: frozenset[str]
+    every_s: float
+    timeout_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ActionSpec:
+    """A one-shot command: a code written by a client sends that code's body, once (C15).
+
+    `result` finds in the product's answer what `{result}` stands for in `follow.path`; without `follow` a 2xx is the
+    end. Registers: code at `at`, result at `at` + 1; objects: code at `instance`, result + 1, error text + 2.
+    """
+
+    name: str
+    method: Literal["PUT", "POST"]
+    path: str
+    codes: Mapping[int, Any]
+    result: Path | None
+    follow: FollowSpec | None
+    description: str = ""
+    at: int | None = None
+    instance: int | None = None
+    word_order: Order = "big"
+    byte_order: Order = "big"
+
+    @property
+    def points(self) -> tuple[str, ...]:
+        """The names of its points."""
+        return (self.name, *(f"{self.name}.{part}" for part in ACTION))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PointSpec:
     """One named value of a kind.
 
-    Exactly one of `read` + `path`, `derive`, `member_of` and `builtin` says where it comes from.
-    `convert` is None when `scale` or `offset` refer to another point (then it is made per sample).
+    Exactly one of `read` + `path`, `derive`, `member_of` and `builtin` says where it comes from. A point of the answer
+    to a command has `answer_to(command)` as its read, which nobody polls.
+    `convert` is None when `scale` or `offset` refer to another point (then it is made per sample). A number that
+    has not changed for `frozen_after_s` is stale, whatever the product answers.
     """
 
     name: str
@@ -146,6 +208,7 @@ class PointSpec:
     objects: tuple[ObjectSpec, ...] = ()
     receipt_instance: int | None = None
     stale_after_s: float = 15.0
+    frozen_after_s: float | None = None
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -225,7 +288,10 @@ class Region:
 
 @dataclass(frozen=True, slots=True)
 class KindSpec:
-    """One kind of resource of a product. Without `list` and `within` there is exactly one per source."""
+    """One kind of resource of a product. Without `list` and `within` there is exactly one per source.
+
+    `actions_at` is a Modbus region of its own for the actions, for a kind whose blocks have no room left.
+    """
 
     name: str
     list: ListSpec | None
@@ -235,6 +301,8 @@ class KindSpec:
     points: Mapping[str, PointSpec]
     modbus: Region | None
     bacnet: Region | None
+    actions: Mapping[str, ActionSpec] = field(default_factory=dict)
+    actions_at: Region | None = None
 
     @property
     def is_single(self) -> bool:
@@ -248,6 +316,14 @@ class KindSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class PasswdSpec:
+    """How a login changes its own password: POST `path` with `body`, which holds `{old}` and `{new}`."""
+
+    path: str
+    body: Any
+
+
+@dataclass(frozen=True, slots=True)
 class Product:
     """A whole mapping: base path of the API and its kinds; `pool` names the block pool its sources share."""
 
@@ -255,6 +331,12 @@ class Product:
     base: str
     pool: str
     kinds: Mapping[str, KindSpec]
+    passwd: PasswdSpec | None = None
+
+
+def answer_to(command: str) -> str:
+    """The read of points that stand in the product's answer to the command of point `command`."""
+    return f"answer to {command}"
 
 
 def point_name(source: str, kind: str, name: str | None, point: str) -> str:

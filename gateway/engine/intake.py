@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from gateway.core.point import Factor, KindSpec, PointSpec
 from gateway.core.value import (
@@ -44,8 +44,7 @@ class ReadBack:
     reading: Reading
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(NamedTuple):
     """One resource's part of an answer; `absent` when a bulk answer did not hold it."""
 
     resource: Resource
@@ -124,6 +123,8 @@ class Intake:
         finally:
             self._step = {}
         self._table.update(step.samples.items())
+        if self._inventory.counters:
+            self._inventory.counters.compare(step.samples)
         for read_back in step.read_backs:
             self._on_read_back(read_back)
 
@@ -132,23 +133,24 @@ class Intake:
         resource, read, now = document.resource, document.read, document.time
         self._waiting.pop((resource, read), None)
         late = []
+        samples, body = step.samples, document.body
         for row in resource.plans.get(read, ()):
             index, spec, path, convert = row
             if document.absent:
-                step.samples[index] = Sample(None, BAD, f"the answer of {read} does not hold it", now)
-            elif spec.command is not None or convert is None:
+                samples[index] = Sample(None, BAD, f"the answer of {read} does not hold it", now)
+            elif convert is None or spec.command is not None:
                 late.append(row)
             else:
-                raw = path.get(document.body) if document.body is not None else None
-                step.samples[index] = convert(raw, now) if raw is not None else _nothing(spec, now)
+                raw = path.get(body) if body is not None else None
+                samples[index] = convert(raw, now) if raw is not None else _nothing(spec, now)
         for index, spec, path, convert in late:
-            raw = path.get(document.body) if document.body is not None else None
+            raw = path.get(body) if body is not None else None
             if spec.command is not None:
-                step.samples[index] = self._command(document, spec, raw, step)
+                samples[index] = self._command(document, spec, raw, step)
             elif raw is None:
-                step.samples[index] = _nothing(spec, now)
+                samples[index] = _nothing(spec, now)
             else:
-                step.samples[index] = self._converter(document, spec, convert)(raw, now)
+                samples[index] = self._converter(document, spec, convert)(raw, now)
         for kind in self._inner.get((id(resource.kind), read), ()):
             self._children(document, kind, step)
 

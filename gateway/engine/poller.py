@@ -8,16 +8,26 @@ every login the names are resolved again before any answer counts as a reason to
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 
 import structlog
 
-from gateway.core.errors import BadAnswer, CredentialsRefused, Refused, SessionLost, SourceError, Unreachable
+from gateway.core.circuit import SourceState
+from gateway.core.errors import (
+    BadAnswer,
+    CredentialsRefused,
+    LoginHeld,
+    Refused,
+    SessionLost,
+    SourceError,
+    Unreachable,
+)
 from gateway.core.point import SOURCE_KIND, KindSpec
 from gateway.core.value import CONFIG_ERROR, Sample
 from gateway.engine.derive import Derivations
+from gateway.engine.health import Health
 from gateway.engine.intake import Intake
 from gateway.engine.inventory import Inventory, measured
 from gateway.engine.ports import Clock, Source
@@ -30,28 +40,14 @@ BACKOFF_S = (1.0, 60.0)
 STEADY_S = 60.0
 GONE_AFTER = 3
 LOOK_S = 1.0
-RELOGINS, RELOGIN_WINDOW_S, PAUSE_S = 3, 300.0, 300.0
 FORBIDDEN, NOT_FOUND, TOO_MANY = 403, 404, 429
+ENDS = (CredentialsRefused, LoginHeld, SessionLost)
+"""What is never one request's trouble."""
 log = structlog.get_logger("poller")
 
 
-@dataclass(slots=True)
-class Health:
-    """What `source` points, `status` and the header say about one source."""
-
-    state: str = "starting"
-    reason: str = ""
-    connected: bool = False
-    last_good: float | None = None
-    poll_ms: float | None = None
-    errors: int = 0
-    overruns: int = 0
-    relogins: int = 0
-    refused: bool = False
-
-
 class Poller:
-    """Polls one source until cancelled."""
+    """Polls one source until cancelled; `uniform` draws every jitter, as random.uniform does."""
 
     def __init__(
         self,
@@ -66,11 +62,13 @@ class Poller:
         parallel: int,
         exclude: Sequence[str],
         on_lost: Callable[[str], None],
+        uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
         self.source, self.kinds = source, [kind for kind in kinds if kind.name != SOURCE_KIND]
         self.health = Health()
         self._table, self._inventory = table, inventory
         self._clock, self._parallel, self._on_lost = clock, parallel, on_lost
+        self._uniform = uniform
         self._reader = Reader(
             source,
             self.kinds,
@@ -79,12 +77,14 @@ class Poller:
             derivations=derivations,
             clock=clock,
             exclude=exclude,
+            uniform=uniform,
         )
         self._schedule = self._reader.schedule
         self._failing: set[str] = set()
         self._failures_in_a_row = 0
         self._session = 0
-        self._relogins: list[float] = []
+        self._renewing = False
+        self._again = False
         self._paused_until = 0.0
 
     async def run(self) -> None:
@@ -96,33 +96,55 @@ class Poller:
                 await self._connect()
                 await self._poll()
             except CredentialsRefused as error:
-                self._down("refused", str(error))
-                self.health.refused = True
-                if error.retry_after_s is None:
-                    await asyncio.Event().wait()
-                await asyncio.sleep(error.retry_after_s or 0.0)
-                self.health.refused = False
+                self._down(SourceState.REFUSED, str(error))
+                await self._rest(error.retry_after_s)
+            except LoginHeld as error:
+                self._down(SourceState.TAKEN if error.taken else SourceState.PAUSED, str(error))
+                await self._rest(error.retry_after_s)
             except SourceError as error:
-                self._down("down", str(error))
+                self._down(SourceState.DOWN, str(error))
                 if self._clock.monotonic() - began > STEADY_S:
                     delay = BACKOFF_S[0]
                 asked = error.retry_after_s if isinstance(error, Refused) else None
-                await asyncio.sleep(max(asked or 0.0, delay * random.uniform(0.75, 1.25)))  # noqa: S311
+                await self._rest(max(asked or 0.0, delay * self._uniform(0.75, 1.25)))
                 delay = min(delay * 2, BACKOFF_S[1])
+
+    async def _rest(self, seconds: float | None) -> None:
+        """Asks nothing for a while (None: until `retry`), and says until when."""
+        until = math.inf if seconds is None else self._clock.monotonic() + seconds
+        self.health.next_try = None if seconds is None else until
+        self._again = False
+        while not self._again and (left_s := until - self._clock.monotonic()) > 0:
+            await asyncio.sleep(min(left_s, LOOK_S))
+        self.health.next_try = None
+
+    def retry(self) -> bool:
+        """Tries a refused login again at once, as often as the first time; returns whether it was refused."""
+        if self.health.state is not SourceState.REFUSED:
+            return False
+        self.source.retry()
+        self._again = True
+        return True
 
     async def _connect(self) -> None:
         """Logs in and rebuilds the dictionary of names, as the guide asks after every reconnection."""
         await self.source.open()
+        self.health.relogins += 0 < self._session != self.source.session_number
         self._session = self.source.session_number
-        await self._learn()
-        if self.health.state != "up":
-            log.info("source.up", source=self.source.name, resources=sum(len(self._reader.of(k)) for k in self.kinds))
-        self.health.state, self.health.reason, self.health.connected = "up", "", True
+        if await self._learn():
+            self._up()
 
-    def _down(self, state: str, reason: str) -> None:
+    def _up(self) -> None:
+        """It answers in its session; a login alone does not show that (U16)."""
+        if self.health.state is not SourceState.UP:
+            log.info("source.up", source=self.source.name, resources=sum(len(self._reader.of(k)) for k in self.kinds))
+            self.health.state, self.health.reason, self.health.connected = SourceState.UP, "", True
+
+    def _down(self, state: SourceState, reason: str) -> None:
         self.health.errors += 1
         self._on_lost(self.source.name)
-        if self.health.state != state or self.health.reason != reason:
+        told = self.health.state is state and (self.health.reason == reason or state is SourceState.PAUSED)
+        if not told:
             log.warning("source.down", source=self.source.name, state=state, reason=reason)
         self.health.state, self.health.reason, self.health.connected = state, reason, False
         for kind in self.kinds:
@@ -136,6 +158,11 @@ class Poller:
     def _read_points(resource: Resource) -> list[int]:
         return [index for plan in resource.plans.values() for index, *_ in plan]
 
+    def replan(self) -> None:
+        """The inventory was corrected by hand: asks at once for what may be read now."""
+        self._reader.wire()
+        self._reader.plan()
+
     # -- names ---------------------------------------------------------------------------------------------------
 
     async def _learn(self) -> None:
@@ -148,7 +175,7 @@ class Poller:
                     await self._timed(self._reader.read_list(kind))
                     self._recovered(f"list {kind.name}")
                     reached = True
-                except (CredentialsRefused, SessionLost, Unreachable):
+                except (*ENDS, Unreachable):
                     raise
                 except (Refused, BadAnswer) as error:
                     self._note_failure(f"list {kind.name}", self._points_of(kind), error)
@@ -163,22 +190,29 @@ class Poller:
         self._reader.plan()
 
     async def _relearn(self) -> None:
-        """There is a new session: nothing is sent until the names are resolved and the values read in it.
-
-        Raises:
-            Refused: another client takes the session again and again; pausing leaves the product to people.
-        """
-        now = self._clock.monotonic()
+        """There is a new session: nothing is sent until the names are resolved and the values read in it."""
         self._session = self.source.session_number
         self.health.relogins += 1
-        self._relogins = [at for at in self._relogins if now - at < RELOGIN_WINDOW_S] + [now]
         self._on_lost(self.source.name)
-        log.info("source.relogin", source=self.source.name, in_5_min=len(self._relogins))
-        if len(self._relogins) >= RELOGINS:
-            self._relogins.clear()
-            text = f"the session was lost {RELOGINS} times in 5 min: taken by another login; pausing 5 min"
-            raise Refused(text, 401, PAUSE_S)
+        log.info("source.relogin", source=self.source.name, session=self._session)
         await self._learn()
+
+    async def _renew(self) -> None:
+        """A new session before the old one's lifetime ends: no read fails, and commands wait for it (U06)."""
+        self._renewing = True
+        try:
+            self._on_lost(self.source.name)
+            await self.source.renew()
+            if self.source.session_number != self._session:
+                self._session = self.source.session_number
+                log.info("session.renewed", source=self.source.name, session=self._session)
+                await self._learn()
+        finally:
+            self._renewing = False
+
+    def relist(self, kind: KindSpec) -> None:
+        """Asks for a kind's list soon: somebody was told that an id is not known."""
+        self._schedule.hasten(f"list {kind.name}", self._clock.monotonic())
 
     # -- running -------------------------------------------------------------------------------------------------
 
@@ -197,7 +231,7 @@ class Poller:
                 worker.cancel()
         while not gone.empty():
             reasons.append(gone.get_nowait())
-        raise next((reason for reason in reasons if isinstance(reason, CredentialsRefused)), reasons[0])
+        raise next((reason for reason in reasons if isinstance(reason, (CredentialsRefused, LoginHeld))), reasons[0])
 
     async def _work(self, gone: asyncio.Queue[SourceError]) -> None:
         """Ends with the error for which the source counts as gone; anything else that is raised is a defect."""
@@ -209,28 +243,41 @@ class Poller:
 
     async def _step(self) -> None:
         now = self._clock.monotonic()
-        started = self._schedule.start(now) if now >= self._paused_until else None
+        if self.source.renewal_due and not self._renewing:
+            await self._renew()
+            return
+        started = None if self._renewing else self._next(now)
         if started is None:
-            wait_s = max(self._schedule.wait_s(now, LOOK_S), min(self._paused_until - now, LOOK_S))
-            await asyncio.sleep(wait_s)
+            await asyncio.sleep(LOOK_S if self._renewing else self._idle_s(now))
             return
         job, plan = started
         try:
             await self._run(job)
-            if self.source.session_number != self._session:
+            if self.source.session_number != self._session and not self._renewing:
                 await self._relearn()
         finally:
             self._schedule.end(job, plan, self._clock.monotonic())
             self.health.overruns = self._schedule.overruns
 
+    def _next(self, now: float) -> tuple[Job, int] | None:
+        """The next job that is due; before the session ends for want of a request, the cheapest that is not."""
+        started = self._schedule.start(now) if now >= self._paused_until else None
+        if started is None and self.source.needs_request:
+            return self._schedule.start_cheapest(now)
+        return started
+
+    def _idle_s(self, now: float) -> float:
+        return max(self._schedule.wait_s(now, LOOK_S), min(self._paused_until - now, LOOK_S))
+
     async def _run(self, job: Job) -> None:
         try:
             await self._timed(job.run())
-        except (CredentialsRefused, SessionLost):
+        except ENDS:
             raise
         except SourceError as error:
             self._failed(job, error)
         else:
+            self._up()
             self._recovered(job.label)
             self._failures_in_a_row = 0
 
@@ -252,6 +299,8 @@ class Poller:
 
     def _failed(self, job: Job, error: SourceError) -> None:
         now = self._clock.monotonic()
+        if isinstance(error, (Refused, BadAnswer)):
+            self._up()
         if isinstance(error, Refused):
             if error.status == NOT_FOUND and job.label not in self._failing:
                 self._schedule.hasten(f"list {job.kind.name}", now)

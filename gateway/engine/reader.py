@@ -33,8 +33,9 @@ class Reader:
         derivations: Derivations,
         clock: Clock,
         exclude: Sequence[str],
+        uniform: Callable[[float, float], float],
     ) -> None:
-        self.source, self.kinds, self.schedule = source, kinds, Schedule()
+        self.source, self.kinds, self.schedule = source, kinds, Schedule(uniform)
         self._inventory, self._intake, self._derivations = inventory, intake, derivations
         self._clock, self._exclude = clock, exclude
 
@@ -48,7 +49,8 @@ class Reader:
             return False
         session = self.source.session_number
         listed = await self.source.list_resources(kind.list)
-        return self._inventory.listed(self.source.name, kind, listed, self._exclude, session)
+        certificate = self.source.certificate
+        return self._inventory.listed(self.source.name, kind, listed, self._exclude, session, certificate)
 
     def wire(self) -> None:
         """Connects derived points to what exists now."""

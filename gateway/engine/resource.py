@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from gateway.core.plausible import unless_frozen
 from gateway.core.point import KindSpec, Path, PointSpec, point_name
 from gateway.core.value import Converter
 
@@ -11,12 +12,21 @@ PlanRow = tuple[int, PointSpec, Path, Converter | None]
 """Where a point's sample goes, and how it is taken from a document."""
 
 
+def converter_of(spec: PointSpec) -> Converter | None:
+    """What turns raw values into samples, for one resource's point alone if it has to remember them."""
+    if spec.convert is None or spec.frozen_after_s is None:
+        return spec.convert
+    return unless_frozen(spec.convert, spec.frozen_after_s, spec.stale_after_s)
+
+
 @dataclass(eq=False, slots=True)
 class Resource:
     """One resource with the table indices of its points.
 
     `trouble` says why it must not be written ("" when all is well); `id` is the product's newest id; `resolved`
-    is the session in which a list answer last held its name, 0 before any did.
+    is the session in which a list answer last held its name, 0 before any did; `listings` is how many held it.
+    A `dismissed` one was forgotten or retired by the operator: it is no alarm. `block` is where it is served, None
+    when there was no block left.
     """
 
     source: str
@@ -29,8 +39,10 @@ class Resource:
     members: list[str] | None = None
     present: bool = False
     trouble: str = "not read yet"
-    guard: str | None = None
+    dismissed: bool = False
+    block: int | None = None
     resolved: int = 0
+    listings: int = 0
     plans: dict[str, list[PlanRow]] = field(default_factory=dict)
 
     @property

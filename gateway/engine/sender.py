@@ -1,28 +1,34 @@
 """What leaves for the products: at most one PUT per point under way, and the GETs that prove it.
 
-Rules of this file: a PUT leaves only in the session, and under the id and name, in which the value was read before
-(C07); whatever a product answers to a PUT, only a read-back says what is in force; an outcome reaches the delivery
-whatever happens, so that a point is never stuck with a request in flight.
+Rules of this file: a PUT leaves only in the session, and under the id, name and certificate, in which the value was
+read before (C07); whatever a product answers to a PUT, only a read-back says what is in force; an outcome reaches the
+delivery whatever happens, so that a point is never stuck with a request in flight.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import structlog
 
 from gateway.core.delivery import Action, Target, WriteStatus
-from gateway.core.errors import Ambiguous, BadAnswer, Refused, SessionLost, SourceError
+from gateway.core.errors import Ambiguous, BadAnswer, NotMergeable, Refused, SessionLost, SourceError
+from gateway.core.point import KindSpec, answer_to
 from gateway.core.value import Value
 from gateway.engine.intake import Intake
-from gateway.engine.ports import Clock, Reading, Source, WriteRequest
+from gateway.engine.ledger import Ledger
+from gateway.engine.ports import BootClock, Reading, Source, WriteRequest, Written
+from gateway.engine.resource import Resource
 from gateway.engine.setpoint import Basis, Setpoint
 from gateway.engine.table import PointTable
 
 IDLE_WAKE_S = 1.0
 BUSY = frozenset({408, 425, 429})
+NOT_FOUND = 404
+Relist = Callable[[str, KindSpec], None]
+"""Asks for the list of a source's kind soon."""
 log = structlog.get_logger("commands")
 
 
@@ -30,59 +36,115 @@ class Sender:
     """Performs what the deliveries of all points ask for; `show` is told of every point that changed."""
 
     def __init__(
-        self, table: PointTable, clock: Clock, points: Mapping[int, Setpoint], show: Callable[[Setpoint], None]
+        self,
+        table: PointTable,
+        clock: BootClock,
+        points: Mapping[int, Setpoint],
+        show: Callable[[Setpoint], None],
+        ledger: Ledger,
     ) -> None:
         self._table, self._clock, self._points, self._show = table, clock, points, show
+        self._ledger = ledger
         self._intake: Intake | None = None
         self._sources: Mapping[str, Source] = {}
+        self._relist: Relist = _no_list
         self._reading: set[Setpoint] = set()
+        self._touched: dict[Setpoint, None] = {}
+        self._due: dict[Setpoint, float] = {}
         self._wake = asyncio.Event()
 
-    def connect(self, intake: Intake, sources: Mapping[str, Source]) -> None:
+    def connect(self, intake: Intake, sources: Mapping[str, Source], relist: Relist | None) -> None:
         """Gives the way upstream; called once, before run."""
         self._intake, self._sources = intake, sources
+        self._relist = relist or _no_list
 
-    def wake(self) -> None:
-        """Something may be due."""
+    def wake(self, points: Iterable[Setpoint]) -> None:
+        """Something may be due for these."""
+        self._touched.update(dict.fromkeys(points))
         self._wake.set()
+
+    # -- whether anything may be sent ----------------------------------------------------------------------------
 
     def basis(self, point: Setpoint) -> Basis | None:
         """Under what a value read now may be followed by a PUT; None while nothing may be sent."""
-        resource = point.resource
-        outer = resource.reader(point.spec.read or "")
-        source = self._sources.get(resource.source)
-        if source is None or not resource.usable or outer.resolved != source.session_number:
+        identity = self._identity(point)
+        if identity is None or point.unjudged or point.read_only or self.clockless(point):
             return None
-        return source.session_number, outer.id, outer.name
+        if point.barred is not None and point.barred[0] == identity:
+            return None
+        if point.missing is not None and self._outer(point).listings <= point.missing:
+            return None
+        return identity
 
-    async def run(self) -> None:
-        """Delivers until cancelled; a TaskGroup of its own holds what is in flight."""
-        async with asyncio.TaskGroup() as group:
-            while True:
-                self._wake.clear()
-                now = self._clock.monotonic()
-                wake_at = now + IDLE_WAKE_S
-                for point in self._points.values():
-                    self._check(point)
-                    while (action := point.delivery.next_action(now)) is not None:
-                        if action is Action.PUT:
-                            self._show(point)
-                            group.create_task(self._put(point, point.delivery.target, point.basis))
-                        elif point not in self._reading:
-                            self._reading.add(point)
-                            group.create_task(self._get(point))
-                    due = point.delivery.wake_at()
-                    wake_at = min(wake_at, due if due is not None else wake_at)
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(max(0.0, wake_at - self._clock.monotonic())):
-                        await self._wake.wait()
+    def _identity(self, point: Setpoint) -> Basis | None:
+        """Session, id, name and certificate as they are now, None while the name is not resolved."""
+        outer, source = self._outer(point), self._sources.get(point.resource.source)
+        if source is None or not point.resource.usable or outer.resolved != source.session_number:
+            return None
+        return source.session_number, outer.id, outer.name, source.certificate
+
+    @staticmethod
+    def _outer(point: Setpoint) -> Resource:
+        return point.resource.reader(point.spec.read or "")
+
+    def clockless(self, point: Setpoint) -> bool:
+        """Whether an end time must be sent and no clock can be trusted for it (C12)."""
+        target = point.delivery.target
+        if point.command.valid_for_s is None or target is None or target.release:
+            return False
+        source = self._sources.get(point.resource.source)
+        return source is not None and source.product_clock() is None and not self._clock.synchronised()
 
     def _check(self, point: Setpoint) -> None:
         """What was read before counts no more once the session, the id or the name changed, or trouble came."""
+        identity = self._identity(point) if point.barred is not None else None
+        if point.barred is not None and identity is not None and identity != point.barred[0]:
+            point.barred = point.missing = None
         if point.delivery.is_ready and point.basis != self.basis(point):
             point.basis = None
             point.delivery.lost()
             self._show(point)
+
+    # -- the loop ------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Delivers until cancelled; a TaskGroup of its own holds what is in flight.
+
+        Points that were touched or are due are looked at now, all of them every `IDLE_WAKE_S`.
+        """
+        all_at = 0.0
+        async with asyncio.TaskGroup() as group:
+            while True:
+                self._wake.clear()
+                now = self._clock.monotonic()
+                touched, self._touched = self._touched, {}
+                points: Iterable[Setpoint] = {**touched, **{p: None for p, at in self._due.items() if at <= now}}
+                if now >= all_at:
+                    points, all_at = list(self._points.values()), now + IDLE_WAKE_S
+                for point in points:
+                    self._serve(point, now, group)
+                wake_at = min(self._due.values(), default=all_at)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(max(0.0, min(wake_at, all_at) - self._clock.monotonic())):
+                        await self._wake.wait()
+
+    def _serve(self, point: Setpoint, now: float, group: asyncio.TaskGroup) -> None:
+        """Does what one point's delivery asks for now, and notes when it may ask again."""
+        self._check(point)
+        while (action := point.delivery.next_action(now)) is not None:
+            if action is Action.PUT:
+                self._show(point)
+                group.create_task(self._put(point, point.delivery.target, point.basis))
+            elif point not in self._reading:
+                self._reading.add(point)
+                group.create_task(self._get(point))
+        due = point.delivery.wake_at()
+        if due is None:
+            self._due.pop(point, None)
+        else:
+            self._due[point] = due
+
+    # -- one request ---------------------------------------------------------------------------------------------
 
     async def _put(self, point: Setpoint, target: Target | None, basis: Basis | None) -> None:
         delivery, name, before = point.delivery, self._table.names[point.index], point.delivery.status
@@ -95,18 +157,38 @@ class Sender:
             answer = await self._sources[point.resource.source].write(request)
         except (Ambiguous, BadAnswer) as error:
             delivery.put_done(self._clock.monotonic(), certain=False, error=str(error))
+            self._sent(point, target, f"no usable answer: {error}")
             log.warning("command.unknown", point=name, raw=raw, reason=str(error))
         except SourceError as error:
-            refused = self._failed(point, error)
+            refused = self._failed(point, error, basis)
+            if refused:
+                self._sent(point, target, str(error))
             log.warning("command.failed", point=name, raw=raw, refused=refused, reason=str(error))
         else:
+            point.missing = None
             delivery.put_done(self._clock.monotonic(), certain=True)
-            log.info("command.sent", point=name, raw=raw, answer=answer)
+            self._sent(point, target, str(answer))
+            log.info("command.sent", point=name, raw=raw, answer=str(answer))
+            self._answered(point, answer, basis)
         self.log_status(point, before)
         self._show(point)
-        self.wake()
+        self.wake([point])
 
-    def _failed(self, point: Setpoint, error: SourceError) -> bool:
+    def _sent(self, point: Setpoint, target: Target, answer: str) -> None:
+        """The evidence that a body left, and what the product said to it."""
+        point.sent = target
+        value = None if target.release else point.slots.value
+        winner = point.slots.winner
+        self._ledger.note([point], self._ledger.record("sent", point, slot=winner, new=value, answer=answer))
+
+    def _answered(self, point: Setpoint, answer: Written, basis: Basis) -> None:
+        """Points that the mapping finds in the product's answer to the command."""
+        read = answer_to(point.spec.name)
+        if self._intake is not None and answer.document is not None and read in point.resource.plans:
+            reading = Reading(basis[0], self._clock.monotonic())
+            self._intake.take(read, [(point.resource, answer.document)], reading)
+
+    def _failed(self, point: Setpoint, error: SourceError, basis: Basis) -> bool:
         """The PUT was not carried out; returns whether the product refused this very command."""
         now = self._clock.monotonic()
         if isinstance(error, SessionLost):
@@ -114,11 +196,29 @@ class Sender:
             point.basis = None
             point.delivery.lost()
             return False
-        if isinstance(error, Refused) and 300 <= error.status < 500 and error.status not in BUSY:
+        if isinstance(error, Refused) and error.status == NOT_FOUND and self._outer(point).kind.list is not None:
+            self._not_found(point, error, basis)
+            return True
+        refused = isinstance(error, Refused) and 300 <= error.status < 500 and error.status not in BUSY
+        if refused or isinstance(error, NotMergeable):
             point.delivery.put_refused(now, str(error))
             return True
         point.delivery.put_failed(now, str(error), wait_s=error.retry_after_s if isinstance(error, Refused) else None)
         return False
+
+    def _not_found(self, point: Setpoint, error: Refused, basis: Basis) -> None:
+        """The product does not know the id: its name is looked up once more, then one more PUT (FAULTS W07)."""
+        outer = self._outer(point)
+        point.delivery.put_failed(self._clock.monotonic(), str(error))
+        if self._identity(point) != basis:
+            point.missing = None  # it was looked up meanwhile
+        elif point.missing is None:
+            point.missing = outer.listings
+            self._relist(outer.source, outer.kind)
+        else:
+            point.barred = (basis, str(error))
+        point.basis = None
+        point.delivery.lost()
 
     def preview(self, point: Setpoint) -> str:
         """The request that would leave now, in words: method, path and body."""
@@ -144,11 +244,19 @@ class Sender:
             value = self._table.good_value(index)
             if value is not None:
                 values[f"point:{name}"] = value
-        return WriteRequest(point.command, target.release, point.resource.path_values, values, session)
+        end = self._end(point, target)
+        return WriteRequest(point.command, target.release, point.resource.path_values, values, session, end)
+
+    def _end(self, point: Setpoint, target: Target) -> float | None:
+        """When the product shall forget the value by itself, by its own clock, else by ours (C12)."""
+        if point.command.valid_for_s is None or target.release:
+            return None
+        ahead = self._sources[point.resource.source].product_clock() or 0.0
+        return self._clock.wall() + ahead + point.command.valid_for_s
 
     async def _get(self, point: Setpoint) -> None:
         """Reads the point's own value back; a failed GET leaves it to the next one."""
-        outer = point.resource.reader(point.spec.read or "")
+        outer = self._outer(point)
         read = outer.kind.reads[point.spec.read or ""]
         source, asked = self._sources[outer.source], outer.path_values
         reading = Reading(source.session_number, self._clock.monotonic())
@@ -172,3 +280,10 @@ class Sender:
         if status is not before and status in (WriteStatus.IN_FORCE, WriteStatus.OVERRIDDEN, WriteStatus.IDLE):
             name = self._table.names[point.index]
             log.info("command.status", point=name, status=status.name.lower(), reason=point.delivery.error)
+
+
+def _no_list(_source: str, _kind: KindSpec) -> None:
+    """Nothing lists anything: a product denying an id is believed."""
+
+
+__all__ = ["Relist", "Sender"]

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from gateway.core.delivery import Authority, Delivery, Target
 from gateway.core.errors import CommandRejected, Reject
+from gateway.core.lease import HOLD, Loss
 from gateway.core.point import CommandSpec, Factor, PointSpec
 from gateway.core.priority import PriorityArray
 from gateway.core.value import Value, ValueKind
@@ -21,17 +22,24 @@ from gateway.engine.resource import Resource
 UNREAD = ("", "not read yet", "not present")
 """Troubles under which a command is accepted and waits; any other inhibits the point."""
 DIGITS = 7
-Basis = tuple[int, str | None, str | None]
-"""Session, id and name under which a value was read: a PUT needs the same ones (C07)."""
+Basis = tuple[int, str | None, str | None, str | None]
+"""Session, id, name and certificate under which a value was read: a PUT needs the same ones (C07)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What holds for commands unless the mapping or an override says otherwise; `floor` in A."""
+    """What holds for commands unless the mapping or an override says otherwise.
+
+    `floor` in A; `lease_s` 0.0 is off; `max_downtime_s` 0.0 is never; `read_only`: nothing is ever sent.
+    """
 
     floor: float
     allow_stop: bool
     dry_run: bool
+    lease_s: float = 0.0
+    on_loss: Loss = HOLD
+    max_downtime_s: float = 86400.0
+    read_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +48,29 @@ class Limits:
 
     floor: float | None = None
     allow_stop: bool | None = None
+    lease_s: float | None = None
+    on_loss: Loss | None = None
 
 
 @dataclass(eq=False, slots=True)
 class Setpoint:
-    """A commandable point with everything that is known of its command; `resolve` reads factors."""
+    """A commandable point with everything that is known of its command; `resolve` reads factors.
+
+    Attributes:
+        key: names its state in the journal.
+        lease_s: what holds for groups that say nothing; 0.0 is off.
+        on_loss: as `lease_s`.
+        release_due: a release was accepted and is not verified yet (C06).
+        committing: accepted writes whose commit is under way; nothing is aimed before it has ended.
+        unjudged: restored, and its range is not known yet: nothing is sent (C10).
+        released_by: which group released a slot last, by slot: its next release of that slot is a repetition (C06).
+        sent: what left last.
+        verified: what the product was last seen to hold of what left.
+        found: the raw value that stood upstream when the first slot was taken; `found_due`: not read yet.
+        inherited: everything an earlier run knew of this point, as raw values; None once something new was asked.
+        missing: how many lists held its name when the product denied knowing its id (404).
+        barred: the basis under which the product denied it again, and its words (FAULTS W07).
+    """
 
     index: int
     spec: PointSpec
@@ -53,6 +79,10 @@ class Setpoint:
     resolve: Callable[[Resource, Factor | None], float | None]
     floor: float | None
     allow_stop: bool
+    key: str = ""
+    lease_s: float = 0.0
+    on_loss: Loss = HOLD
+    read_only: bool = False
     slots: PriorityArray = field(default_factory=PriorityArray)
     delivery: Delivery = field(default_factory=Delivery)
     accepted_at: float | None = None
@@ -60,15 +90,45 @@ class Setpoint:
     error_text: str = ""
     observed: bool = False
     basis: Basis | None = None
+    release_due: bool = False
+    committing: int = 0
+    unjudged: bool = False
+    released_by: dict[int, str] = field(default_factory=dict)
+    sent: Target | None = None
+    verified: Target | None = None
+    found: Value | None = None
+    found_due: bool = False
+    inherited: tuple[Value, ...] | None = None
+    missing: int | None = None
+    barred: tuple[Basis, str] | None = None
+
+    @property
+    def inhibition(self) -> tuple[Reject, str] | None:
+        """Why no value may be asked for now; releases may (C07)."""
+        if self.read_only:
+            return Reject.READ_ONLY, "the gateway is set to read only"
+        if self.resource.trouble not in UNREAD:
+            return Reject.INHIBITED, f"writing is inhibited: {self.resource.trouble}"
+        if self.barred is not None:
+            return Reject.INHIBITED, f"writing is inhibited: the product does not know it: {self.barred[1]}"
+        return None
 
     @property
     def authority(self) -> Authority:
-        """Who governs now."""
-        if self.resource.trouble not in UNREAD:
+        """Who governs now; it describes the winning slot, or the released one if all are empty (C05)."""
+        if self.inhibition is not None:
             return Authority.INHIBITED
+        ruling = self.slots.ruling
+        if ruling is not None and ruling.failsafe:
+            return Authority.FAILSAFE
         if not self.observed:
             return Authority.INIT
         return Authority.CONTROLLED if self.slots.winner else Authority.AUTONOMOUS
+
+    @property
+    def label(self) -> str:
+        """Its full name, for people."""
+        return f"{self.resource.label}/{self.spec.name}"
 
     @property
     def default(self) -> Value | None:
@@ -90,8 +150,16 @@ class Setpoint:
         Raises:
             CommandRejected: with the reason and what is allowed.
         """
-        if self.resource.trouble not in UNREAD:
-            raise CommandRejected(Reject.INHIBITED, f"writing is inhibited: {self.resource.trouble}")
+        if self.inhibition is not None:
+            raise CommandRejected(*self.inhibition)
+        return self.allowed(value)
+
+    def allowed(self, value: Value) -> Value:
+        """The same without asking whether anything may be written now.
+
+        Raises:
+            CommandRejected: as `judged`; INHIBITED while its range or scale is not known.
+        """
         match self.spec.kind:
             case ValueKind.STRING:
                 if not isinstance(value, str):
@@ -123,7 +191,25 @@ class Setpoint:
         if self.floor is not None and value < self.floor and not (self.allow_stop and value == 0):
             stop = "" if self.allow_stop else " and stopping is not allowed"
             raise CommandRejected(Reject.FLOOR, f"{value:g} is below the floor {self.floor:g} {unit}{stop}")
-        return float(value)
+        return float(value) + 0.0  # no limit is -0.0
+
+    @property
+    def judgeable(self) -> bool:
+        """Whether today's range and scale are known, so that a number can be judged."""
+        if self.spec.kind is not ValueKind.NUMBER:
+            return True
+        bounds = [self.resolve(self.resource, bound) for bound in self.spec.range or ()]
+        return None not in bounds and self.scale() is not None
+
+    def nearest(self, value: Value) -> Value:
+        """The value that `on_bms_loss` says, or the nearest one that today's range allows: it must never fail."""
+        if self.spec.kind is not ValueKind.NUMBER or not isinstance(value, (int, float)):
+            return int(value) if self.spec.kind is ValueKind.ENUM else value
+        try:
+            low, high = self._range()
+        except CommandRejected:
+            return float(value)
+        return min(max(float(value), low), high)
 
     def _range(self) -> tuple[float, float]:
         if self.spec.range is None:
@@ -187,6 +273,21 @@ class Setpoint:
         default = self.default
         wanted = self.raw(default) if target.release and default is not None else target.raw
         return not read_back.none and self._tighter(read_back.raw, wanted)
+
+    def foreign(self, read_back: ReadBack) -> bool:
+        """After a restart: whether what is upstream is tighter than anything this gateway ever asked for (C10)."""
+        if self.inherited is None or read_back.none:
+            return False
+        held = [slot for _, slot in (*self.slots.occupied, *self.slots.lapsed.items())]
+        raws = [*self.inherited, *(self.raw(slot.value) for slot in held)]
+        return all(self._tighter(read_back.raw, raw) for raw in raws if raw is not None)
+
+    def limits_more(self, value: Value, other: Value) -> bool:
+        """Whether one value of the point's own unit is tighter than another."""
+        mine, theirs = _number(value), _number(other)
+        if self.command.tighter == "none" or mine is None or theirs is None:
+            return False
+        return mine < theirs if self.command.tighter == "low" else mine > theirs
 
     def is_tighter(self, old: Target | None, raw: Value) -> bool:
         """Whether a new target is tighter than the old one, and so must not wait for the coalescing window."""

@@ -31,8 +31,9 @@ class PointTable:
         self.specs: list[PointSpec] = []
         self._index: dict[str, int] = {}
         self._samples: list[Sample] = []
-        self._aging: list[tuple[int, float]] = []
+        self._aging: dict[float, list[int]] = {}
         self._blame: dict[int, str] = {}
+        self._aged: set[int] = set()
         self._subscribers: list[Subscriber] = []
         self._derived: dict[int, tuple[Sequence[int], Derivation]] = {}
         self._feeds: dict[int, list[int]] = {}
@@ -61,7 +62,7 @@ class PointTable:
             measured = spec.read is not None and spec.command is None
             stale_after_s = spec.stale_after_s if measured else math.inf
         if stale_after_s != math.inf:
-            self._aging.append((index, stale_after_s))
+            self._aging.setdefault(stale_after_s, []).append(index)
         return index
 
     def rename(self, index: int, name: str) -> None:
@@ -124,7 +125,7 @@ class PointTable:
     def update(self, batch: Iterable[tuple[int, Sample]]) -> None:
         """Takes the samples of one answer in one step."""
         changed: list[int] = []
-        samples, blame = self._samples, self._blame
+        samples, blame, aged = self._samples, self._blame, self._aged
         for index, new in batch:
             value, quality, reason, _ = new
             was, was_quality, was_reason, was_time = samples[index]
@@ -135,6 +136,8 @@ class PointTable:
                 samples[index] = new
             if blame:
                 blame.pop(index, None)
+            if aged:
+                aged.discard(index)
             if value != was or quality is not was_quality or reason != was_reason:
                 changed.append(index)
         self._rederive(self._fed_by(changed), changed)
@@ -144,15 +147,17 @@ class PointTable:
         """An answer did not come: values live on until they are stale, and then say why."""
         for index in indices:
             self._blame[index] = reason
-        changed = list(self._blame_unseen(indices))
+        changed = list(self._blame_waiting(indices))
+        self._rederive(self._fed_by(changed), changed)
         self._notify(changed)
 
-    def _blame_unseen(self, indices: Iterable[int]) -> Iterable[int]:
-        """Points that never had a value show the newest reason at once."""
+    def _blame_waiting(self, indices: Iterable[int]) -> Iterable[int]:
+        """Points that never had a value, or whose value grew old, show the newest reason at once."""
         for index in indices:
             old = self._samples[index]
             reason = self._blame[index]
-            if old.time == NEVER and old.reason != reason and old.quality is BAD:
+            waiting = index in self._aged or (old.time == NEVER and old.quality is BAD)
+            if waiting and old.reason != reason:
                 self._samples[index] = old._replace(reason=reason)
                 yield index
 
@@ -161,17 +166,19 @@ class PointTable:
         now = self._clock.monotonic()
         changed: list[int] = []
         samples = self._samples
-        for index, stale_after_s in self._aging:
-            sample = samples[index]
-            age = now - sample[3]
-            if age <= stale_after_s or sample.quality > STALE:
-                continue
-            quality = BAD if age > BAD_AFTER * stale_after_s else STALE
-            if quality is sample.quality:
-                continue
-            reason = self._blame.get(index, "no answer")
-            samples[index] = Sample(sample.value, quality, reason, sample.time)
-            changed.append(index)
+        for stale_after_s, indices in self._aging.items():
+            freshest = now - stale_after_s
+            for index in [i for i in indices if samples[i][3] < freshest]:
+                sample = samples[index]
+                if sample.quality > STALE:
+                    continue
+                quality = BAD if now - sample.time > BAD_AFTER * stale_after_s else STALE
+                if quality is sample.quality:
+                    continue
+                reason = self._blame.get(index, "no answer")
+                samples[index] = Sample(sample.value, quality, reason, sample.time)
+                self._aged.add(index)
+                changed.append(index)
         self._rederive(self._fed_by(changed), changed)
         self._notify(changed)
 

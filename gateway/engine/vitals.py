@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Mapping, Sequence
-from operator import itemgetter
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 
-from gateway.addressing.builtin import LAYOUT_VERSION, MAGIC
-from gateway.core.point import SOURCE_KIND, STATUS_POINTS
-from gateway.core.value import BAD, GOOD, STALE, Quality, Sample, Value
+import structlog
+
+from gateway.addressing.builtin import HEARTBEAT, HEARTBEAT_AGE, LAYOUT_VERSION, MAGIC
+from gateway.core.circuit import SOURCE_CODES
+from gateway.core.point import SOURCE_KIND
+from gateway.core.value import BAD, GOOD, STALE, Sample, Value
 from gateway.engine.commands import CommandDesk
-from gateway.engine.inventory import Inventory, Resource, measured
+from gateway.engine.conditions import Conditions
+from gateway.engine.inventory import Inventory, Resource
 from gateway.engine.poller import Poller
 from gateway.engine.ports import Clock
 from gateway.engine.table import BAD_AFTER, PointTable
 
-FLAG_DRY_RUN = 2
+BACNET_GROUP = "bacnet"
+"""Whose heartbeat the table holds; the Modbus server answers each of its groups with its own."""
 HEARTBEAT_WRAPS = 0xFFFF
+SATURATED = 0xFFFE
+"""The largest value of 16 bits; 0xFFFF says that there is none."""
 SOURCE_STALE_S = 15.0
-QUALITY, TIME = itemgetter(1), itemgetter(3)
-Watched = tuple[Callable[[Sequence[Sample]], tuple[Sample, ...]] | None, list[int]]
-"""Points from every answer, picked at once (one index stands twice: one alone would give no tuple), and the others."""
+CERTIFICATE_WARN_S = 30 * 86400.0
+log = structlog.get_logger("vitals")
 
 
 class Vitals:
@@ -42,8 +48,8 @@ class Vitals:
         self._started = clock.monotonic()
         self._now = self._started
         self._beat = 0
-        self._shown: dict[Resource, tuple[int | None, ...]] = {}
-        self._watched: dict[Resource, Watched] = {}
+        self._conditions = Conditions(table)
+        self._ending: dict[str, float] = {}
         self.header: Resource | None = None
         self.pollers: Mapping[str, Poller] = {}
 
@@ -64,70 +70,18 @@ class Vitals:
         self._beat = (self._beat + 1) % HEARTBEAT_WRAPS
         self._table.tick()
         self._desk.tick()
+        self._warn_of_certificates()
         batch: dict[int, Sample] = {}
         for resource in self._inventory.resources.values():
             if resource.kind.name == SOURCE_KIND:
                 self._source(resource, batch)
             elif resource is not self.header:
-                self._status(resource, *self._condition(resource), batch)
+                self._conditions.judge(resource, self._now, batch)
         self._header(batch)
         self._table.update(batch.items())
 
     def _put(self, batch: dict[int, Sample], index: int, value: Value | None) -> None:
         batch[index] = Sample(value, GOOD, "", self._now)
-
-    def _condition(self, resource: Resource) -> tuple[Quality, float, bool]:
-        """The worst quality of a resource's points, seconds since its newest answer, and whether any is fresh."""
-        answered, others = self._watched.get(resource) or self._watch(resource)
-        worst, newest, fresh = GOOD, -math.inf, False
-        if answered is not None:
-            samples = self._table.samples(answered)
-            worst, newest = max(map(QUALITY, samples)), max(map(TIME, samples))
-            fresh = min(map(QUALITY, samples)) is GOOD
-        for index in others:
-            spec, sample = self._table.specs[index], self._table.sample(index)
-            if spec.optional and sample.time == -math.inf:
-                continue
-            worst = max(worst, sample.quality)
-            if answered is None and spec.derive is None and spec.member_of is None:
-                newest = max(newest, sample.time)
-                fresh = fresh or sample.quality is GOOD
-        return worst, self._now - newest, fresh
-
-    def _watch(self, resource: Resource) -> Watched:
-        """A resource's points, chosen once: those of its quickest reads, by which it is judged, and the others.
-
-        A value read once a minute is fresh for minutes and would hide that the product is gone.
-        """
-        specs = self._table.specs
-        points = measured(resource)
-        read = [i for i in points if specs[i].derive is None and specs[i].member_of is None]
-        life = {
-            resource.indices[f"{name}.applied" if spec.command else name]: spec.stale_after_s
-            for name, spec in resource.kind.points.items()
-        }
-        soonest = min((life[i] for i in read), default=0.0)
-        answered = [i for i in read if not specs[i].optional and life[i] == soonest]
-        others = [i for i in points if i not in answered]
-        pick: Callable[[Sequence[Sample]], tuple[Sample, ...]] | None = None
-        if answered:
-            pick = itemgetter(*answered, answered[0])
-        self._watched[resource] = (pick, others)
-        return self._watched[resource]
-
-    def _status(
-        self, resource: Resource, quality: Quality, age_s: float, fresh: bool, batch: dict[int, Sample]
-    ) -> None:
-        seconds = int(age_s) if math.isfinite(age_s) else None
-        values = (int(resource.present and fresh), int(quality), seconds)
-        before = self._shown.get(resource, (None, None, -1))
-        if values == before:
-            return
-        self._shown[resource] = values
-        for name, value, old in zip(STATUS_POINTS, values, before, strict=True):
-            index = resource.indices.get(name)
-            if index is not None and value != old:
-                self._put(batch, index, value)
 
     def _source(self, resource: Resource, batch: dict[int, Sample]) -> None:
         poller = self.pollers.get(resource.source)
@@ -142,21 +96,27 @@ class Vitals:
             "last_good": int(age) if math.isfinite(age) else None,
             "poll_ms": None if health.poll_ms is None else round(health.poll_ms),
             "errors": health.errors,
+            "state": SOURCE_CODES[health.state],
+            "retry_in_s": None if health.next_try is None else min(max(math.ceil(health.next_try - now), 0), SATURATED),
+            "overruns": min(health.overruns, SATURATED),
+            "relogins": health.relogins,
+            "reason": health.reason,
         }
         for name, value in values.items():
             self._put(batch, resource.indices[name], value)
         quality = GOOD if health.connected else STALE if age <= BAD_AFTER * SOURCE_STALE_S else BAD
-        self._status(resource, quality, age, health.connected, batch)
+        self._conditions.show(resource, quality, age, health.connected, self._now, batch)
         if self.header is not None and f"{resource.source}.quality" in self.header.indices:
             self._put(batch, self.header.indices[f"{resource.source}.quality"], int(quality))
-            seconds = min(int(age), 0xFFFE) if math.isfinite(age) else None
+            seconds = min(int(age), SATURATED) if math.isfinite(age) else None
             self._put(batch, self.header.indices[f"{resource.source}.age_s"], seconds)
 
     def _header(self, batch: dict[int, Sample]) -> None:
         if self.header is None:
             return
         good = sum(poller.health.connected for poller in self.pollers.values())
-        values: dict[str, Value] = {
+        beat, beat_age_s = self._desk.heartbeat_of(BACNET_GROUP)
+        values: dict[str, Value | None] = {
             "magic": MAGIC,
             "layout_version": LAYOUT_VERSION,
             "map_hash": self._map_hash(),
@@ -164,16 +124,41 @@ class Vitals:
             "uptime_s": int(self.uptime_s),
             "sources_good": good,
             "sources_total": len(self.pollers),
-            "points_bad": min(len(self._table.bad()), 0xFFFE),
+            "points_bad": min(len(self._table.bad()), SATURATED),
             "alarms_active": self.alarms_active(),
-            "flags": FLAG_DRY_RUN if self._desk.policy.dry_run else 0,
+            "flags": self._flags(),
+            HEARTBEAT: beat,
+            HEARTBEAT_AGE: None if beat_age_s is None else min(int(beat_age_s), SATURATED),
             "version": self._version,
         }
         for name, value in values.items():
             self._put(batch, self.header.indices[name], value)
 
+    def _flags(self) -> int:
+        """The bits that `addressing.builtin.FLAGS` names."""
+        desk = self._desk
+        bits = (bool(desk.fault), desk.policy.dry_run, desk.policy.read_only, bool(desk.masked()))
+        return sum(bit << place for place, bit in enumerate(bits))
+
     def alarms_active(self) -> int:
         """What a person should look at: sources that are down, resources in trouble, commands not in force."""
         down = sum(not poller.health.connected for poller in self.pollers.values())
-        trouble = sum(bool(resource.trouble) for resource in self._inventory.resources.values())
+        trouble = sum(bool(r.trouble) and not r.dismissed for r in self._inventory.resources.values())
+        trouble += len(self.certificates_ending())
         return down + trouble + self._desk.alarms() + sum(map(bool, self._inventory.unassigned.values()))
+
+    def certificates_ending(self) -> dict[str, float]:
+        """When certificates that have less than 30 days left end, Unix time, by source."""
+        soon = self._clock.wall() + CERTIFICATE_WARN_S
+        ends = {name: poller.source.certificate_ends for name, poller in self.pollers.items()}
+        return {name: end for name, end in ends.items() if end is not None and end < soon}
+
+    def _warn_of_certificates(self) -> None:
+        """One line per certificate, not one per second."""
+        ending = self.certificates_ending()
+        for name, end in ending.items():
+            if self._ending.get(name) != end:
+                day = datetime.fromtimestamp(end, UTC).date().isoformat()
+                days = int((end - self._clock.wall()) // 86400)
+                log.warning("certificate.ends_soon", source=name, ends=day, days=days)
+        self._ending = ending

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from gateway.config.strict_yaml import KeyPath
+from gateway.config.supervision import LossValue
+from gateway.core.lease import Loss
 from gateway.core.point import CommandSpec, Factor
 from gateway.core.value import ValueKind
 from gateway.mapping import models
-from gateway.mapping.findings import Findings, placeholders
+from gateway.mapping.command_models import CommandModel, FactorModel, JsonType
+from gateway.mapping.findings import END, Findings, placeholders
 
 
-def factor(value: float | bool | models.FactorModel) -> Factor:
+def factor(value: float | bool | FactorModel) -> Factor:
     """A number, or a reference to another point."""
-    if isinstance(value, models.FactorModel):
+    if isinstance(value, FactorModel):
         return Factor(0.0, value.point, value.by)
     return Factor(float(value))
 
@@ -26,12 +31,7 @@ def compile_command(
     at = (*at, "command")
     path = model.put or model.post or ""
     found.url((*at, "put" if model.put else "post"), path, resource.placeholders)
-    for key, body in (("body", model.body), ("release", model.release)):
-        found.body((*at, key), body, ("value", "default", *resource.placeholders), resource.points)
-    if "value" not in placeholders(model.body):
-        found.fault((*at, "body"), "holds no {value}")
-    if "value" in placeholders(model.release):
-        found.fault((*at, "release"), "a release has no {value}; say {default}")
+    _check_bodies(model, resource, at, found)
     tighter = model.tighter or ("low" if kind is ValueKind.NUMBER else "none")
     if kind is not ValueKind.NUMBER and tighter != "none":
         found.fault((*at, "tighter"), "only a number has a tighter direction")
@@ -48,12 +48,67 @@ def compile_command(
         floor=model.floor,
         allow_stop=model.allow_stop,
         tighter=tighter,
+        merge_from=(model.merge_from or path) if model.merge else None,
+        together=_together(model, resource, at, found),
+        valid_for_s=model.valid_for_s,
+        on_conflict=model.on_conflict,
+        lease_s=0.0 if model.lease_s == "off" else model.lease_s,
+        on_loss=_loss(model),
+        gap_s=model.min_gap_s,
     )
+
+
+def _check_bodies(model: CommandModel, resource: models.ResourceModel, at: KeyPath, found: Findings) -> None:
+    """Body and release: their placeholders, and that they are what `merge` and `valid_for_s` need."""
+    known = ("value", "default", *resource.placeholders)
+    ends = END if model.valid_for_s is not None else ()
+    for key, body, allowed in (("body", model.body, (*known, *ends)), ("release", model.release, known)):
+        found.body((*at, key), body, allowed, resource.points)
+        if model.merge and not isinstance(body, dict):
+            found.fault((*at, key), "merge changes members of an object: say which, as {member: value}")
+    used = placeholders(model.body)
+    if not used & {"value", f"point:{at[-2]}"}:
+        found.fault((*at, "body"), "holds no {value}")
+    if "value" in placeholders(model.release):
+        found.fault((*at, "release"), "a release has no {value}; say {default}")
+    if model.valid_for_s is not None and not used & set(END):
+        found.fault((*at, "valid_for_s"), "the body says no end: it needs {end:iso}, {end:epoch} or {end:epoch_ms}")
+    if model.merge_from is not None:
+        found.url((*at, "merge_from"), model.merge_from, resource.placeholders)
+
+
+def _together(model: CommandModel, resource: models.ResourceModel, at: KeyPath, found: Findings) -> tuple[str, ...]:
+    """The other points of the request: every one of them names the same points, and sends the same."""
+    own, at = str(at[-2]), (*at, "together")
+    group = {own, *model.together}
+    if not model.together:
+        return ()
+    for name in sorted(group - {own}):
+        other = resource.points[name].command if name in resource.points else None
+        if other is None:
+            found.fault(at, f"there is no point {name!r} with a command in this resource")
+        elif {name, *other.together} != group:
+            found.fault(at, f"{name} names other points: each of {', '.join(sorted(group))} must name all of them")
+        elif _request(other) != _request(model):
+            found.fault(at, f"{name} sends another request: put, body and release must be the same")
+    return tuple(name for name in resource.points if name in group and name != own)
+
+
+def _request(model: CommandModel) -> tuple[Any, ...]:
+    return model.put, model.post, model.body, model.release, model.merge, model.merge_from, model.valid_for_s
+
+
+def _loss(model: CommandModel) -> Loss | None:
+    """What replaces a slot whose lease ended; a value is judged with the whole site, which says the floor."""
+    said = model.on_bms_loss
+    if isinstance(said, LossValue):
+        return Loss("value", said.value)
+    return None if said is None else Loss(said)
 
 
 def _default(
     point: models.PointModel,
-    model: models.CommandModel,
+    model: CommandModel,
     kind: ValueKind,
     tighter: str,
     at: KeyPath,
@@ -69,7 +124,7 @@ def _default(
         else:
             return factor(point.range[1 if tighter == "low" else 0])
         return None
-    if isinstance(value, models.FactorModel):
+    if isinstance(value, FactorModel):
         return factor(value)
     _check_default(point, value, kind, (*at, "default"), found)
     return factor(value)
@@ -95,8 +150,8 @@ def _check_default(
                 found.fault(at, f"{value:g} is outside the point's range")
 
 
-def _json_type(model: models.CommandModel, kind: ValueKind, at: KeyPath, found: Findings) -> models.JsonType:
-    natural: dict[ValueKind, models.JsonType] = {ValueKind.BOOL: "bool", ValueKind.NUMBER: "float"}
+def _json_type(model: CommandModel, kind: ValueKind, at: KeyPath, found: Findings) -> JsonType:
+    natural: dict[ValueKind, JsonType] = {ValueKind.BOOL: "bool", ValueKind.NUMBER: "float"}
     if model.as_ is None:
         return natural.get(kind, "string")
     if kind in (ValueKind.ENUM, ValueKind.STRING) and model.as_ != "string":

@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 from gateway.config.strict_yaml import KeyPath
-from gateway.core.point import KindSpec, ListSpec, MembersSpec, ReadSpec, Region, WithinSpec
+from gateway.core.point import KindSpec, ListSpec, MembersSpec, PasswdSpec, ReadSpec, Region, WithinSpec
 from gateway.mapping import models
-from gateway.mapping.findings import Findings, Nearest
+from gateway.mapping.actions import compile_actions
+from gateway.mapping.findings import Findings, Nearest, placeholders
 from gateway.mapping.points import PointCompiler
 
 BUILT_IN = ("source", "header")
 BACNET_ONLY_CAPACITY = 1000
+OLD_AND_NEW = ("old", "new")
 
 
 def compile_kinds(file: models.MappingFile, near: Nearest, found: Findings) -> dict[str, KindSpec]:
     """Every resource of a file."""
     _check_nesting(file, found)
     return {name: _KindCompiler(name, model, file, near, found).compile() for name, model in file.resources.items()}
+
+
+def compile_passwd(file: models.MappingFile, found: Findings) -> PasswdSpec | None:
+    """How a password is changed; its body must hold both, for a password that is not sent is not changed."""
+    model = file.passwd
+    if model is None:
+        return None
+    found.url(("passwd", "post"), model.post, ())
+    found.body(("passwd", "body"), model.body, OLD_AND_NEW, ())
+    for missing in sorted(set(OLD_AND_NEW) - placeholders(model.body)):
+        found.fault(("passwd", "body"), f"holds no {{{missing}}}")
+    return PasswdSpec(model.post, model.body)
 
 
 def _check_nesting(file: models.MappingFile, found: Findings) -> None:
@@ -74,7 +88,15 @@ class _KindCompiler:
             points={key: points.compile(key, point) for key, point in model.points.items()},
             modbus=Region(modbus.first, modbus.stride, modbus.capacity, modbus.status) if modbus else None,
             bacnet=Region(bacnet.first, bacnet.stride, capacity) if bacnet else None,
+            actions=compile_actions(self.name, model, self.near, self.found),
+            actions_at=self._actions_at(),
         )
+
+    def _actions_at(self) -> Region | None:
+        own = self.model.modbus.actions if self.model.modbus else None
+        if own is not None and not any(action.modbus for action in self.model.actions.values()):
+            self.found.fault((*self.at, "modbus", "actions"), "no action of this resource has a `modbus` place")
+        return Region(own.first, own.stride, own.capacity) if own is not None else None
 
     def _read(self, key: str, model: models.ReadModel) -> ReadSpec:
         at = (*self.at, "reads", key)

@@ -16,6 +16,7 @@ from gateway.mapping import models, paths
 T = TypeVar("T")
 BRACES = re.compile(r"\{([^{}]*)\}")
 NOW = ("now:iso", "now:epoch", "now:epoch_ms")
+END = ("end:iso", "end:epoch", "end:epoch_ms")
 
 
 @dataclass(slots=True)

@@ -12,7 +12,7 @@ from gateway.config.strict_yaml import Document, KeyPath, read_yaml, shown_path
 from gateway.core.errors import Fault
 from gateway.core.point import Product
 from gateway.core.registers import Order
-from gateway.mapping.compile import compile_kinds
+from gateway.mapping.compile import compile_kinds, compile_passwd
 from gateway.mapping.findings import Findings, Nearest
 from gateway.mapping.models import MappingFile
 
@@ -50,8 +50,21 @@ def load_mapping(
     near = Nearest(word_order=word_order, byte_order=byte_order).under(model)
     kinds = compile_kinds(model, near, found)
     pool = hashlib.sha256(str(root).encode()).hexdigest()[:12]
-    product = Product(model.product, model.base if model.base is not None else BASES[model.product], pool, kinds)
+    base = model.base if model.base is not None else BASES[model.product]
+    product = Product(model.product, base, pool, kinds, compile_passwd(model, found))
     return LoadedMapping(file, product, document, found.warnings), found.faults
+
+
+def mapping_files(file: Path) -> list[Path]:
+    """A mapping and the files it extends, one after the other; a chain that is broken ends where it breaks."""
+    found: list[Path] = []
+    at = file.resolve()
+    while at not in found and at.is_file() and len(found) <= DEEPEST_CHAIN:
+        found.append(at)
+        data = read_yaml(at).data
+        base = data.get("extends") if isinstance(data, dict) else None
+        at = (at.parent / base).resolve() if isinstance(base, str) else at
+    return found
 
 
 def _read_chain(file: Path, seen: list[Path]) -> tuple[Document, Path]:
@@ -111,7 +124,12 @@ def _merge(base: Document, over: Document, old: Any, new: Any, path: KeyPath) ->
 
 def _is_body(path: KeyPath) -> bool:
     """Whether null is a value here: in what is sent to the product."""
-    return len(path) > 5 and path[4] == "command" and path[5] in ("body", "release")
+    if path[:2] == ("passwd", "body"):
+        return True
+    said = path[2:3] + path[4:5]
+    if said == ("actions", "codes"):
+        return len(path) > 5
+    return said == ("points", "command") and path[5:6] in (("body",), ("release",))
 
 
 def _forget(document: Document, path: KeyPath) -> None:

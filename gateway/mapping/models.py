@@ -2,41 +2,25 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, GetJsonSchemaHandler, WithJsonSchema, model_validator
 from pydantic_core import CoreSchema
 
 from gateway.config.check import Strict, WrongKeyError, in_words
+from gateway.config.duration import Duration
+from gateway.mapping.command_models import ActionModel, CommandModel, FactorKey, Key
 
 Order = Literal["big", "little"]
 OnLossKey = Literal["nan", "hold", "exception"]
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-KEY = in_words(
-    r"^[a-z][a-z0-9_]{0,39}$", "must begin with a small letter and hold only small letters, digits and _ (at most 40)"
-)
 OF = in_words(r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_.]*$", "must be KIND.POINT, e.g. station.status")
 BASE = in_words(r"^(/[A-Za-z0-9._~-]+)*$", "must be a path such as /api/v2, without a / at its end")
-Key = Annotated[str, Field(pattern=KEY)]
-
-
-def _duration(value: Any) -> float:
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", value) if isinstance(value, str) else None
-    if match is None:
-        raise ValueError("must be a duration such as 500ms, 5s, 2m or 1h")
-    seconds = float(match[1]) * _UNITS[match[2]]
-    if seconds <= 0:
-        raise ValueError("must be longer than nothing")
-    return seconds
 
 
 def _as_list(value: Any) -> Any:
     return value if isinstance(value, list) or value is None else [value]
 
 
-DURATION = r"^[0-9]+(\.[0-9]+)?(ms|s|m|h|d)$"
-Duration = Annotated[float, BeforeValidator(_duration), WithJsonSchema({"type": "string", "pattern": DURATION})]
 Paths = Annotated[
     list[str],
     BeforeValidator(_as_list),
@@ -53,14 +37,12 @@ class _OneOrMore:
         return {"anyOf": [schema["items"], schema]}
 
 
-class FactorModel(Strict):
-    """A number that another point of the same resource gives, times `by`."""
+class ActionRegionModel(Strict):
+    """Where a kind's actions stand in the Modbus map, when its own blocks have no room for them."""
 
-    point: str
-    by: float = 1.0
-
-
-FactorKey = float | FactorModel
+    first: int = Field(ge=0, le=65535)
+    stride: int = Field(ge=1, le=65536)
+    capacity: int = Field(ge=1, le=10000, description="resources of later blocks have no action registers")
 
 
 class RegionModel(Strict):
@@ -70,6 +52,7 @@ class RegionModel(Strict):
     stride: int = Field(ge=1, le=65536)
     capacity: int = Field(ge=1, le=10000)
     status: int | None = Field(None, ge=0, description="offset of online, quality, age_s (4 registers)")
+    actions: ActionRegionModel | None = Field(None, description="a region of their own for the actions of this kind")
 
 
 class InstancesModel(Strict):
@@ -156,32 +139,6 @@ class ObjectModel(Strict):
     receipt: int | None = Field(None, ge=0, description="offset of the receipt objects")
 
 
-JsonType = Literal["float", "int", "bool", "string"]
-
-
-class CommandModel(Strict):
-    """How a point is written."""
-
-    put: str | None = None
-    post: str | None = None
-    body: Any
-    release: Any
-    default: FactorKey | int | bool | None = None
-    none_when: str | None = None
-    as_: JsonType | None = Field(None, alias="as", description="JSON type of {value}; float for a number")
-    verify: str | None = None
-    tolerance: float | None = Field(None, ge=0, description="in the point's unit")
-    floor: float | None = Field(None, ge=0)
-    allow_stop: bool | None = None
-    tighter: Literal["low", "high", "none"] | None = None
-
-    @model_validator(mode="after")
-    def _one_method(self) -> CommandModel:
-        if (self.put is None) == (self.post is None):
-            raise ValueError("say exactly one of put, post")
-        return self
-
-
 class Inherited(Strict):
     """Keys that hold for everything below; the nearest wins."""
 
@@ -196,6 +153,9 @@ class PointModel(Inherited):
     """One named value."""
 
     from_: str | None = Field(None, alias="from")
+    answer_to: Key | None = Field(
+        None, description="instead of from: a point of this resource whose command's answer holds this value"
+    )
     path: Paths | None = None
     unit: str = ""
     scale: FactorKey = 1.0
@@ -203,6 +163,7 @@ class PointModel(Inherited):
     enum: dict[str, Annotated[int, Field(ge=1, le=65534)]] = Field(default_factory=dict)
     absent: float | bool | str | None = None
     optional: bool = False
+    frozen_after: Duration | None = Field(None, description="a number unchanged for so long is stale")
     derive: DeriveModel | None = None
     skip_bad: bool = False
     range: Annotated[list[FactorKey], Field(min_length=2, max_length=2)] | None = None
@@ -212,7 +173,9 @@ class PointModel(Inherited):
 
     @model_validator(mode="after")
     def _origin(self) -> PointModel:
-        if (self.from_ is None) != (self.path is None):
+        if self.answer_to is not None:
+            self._answers()
+        elif (self.from_ is None) != (self.path is None):
             raise ValueError("from and path go together")
         if self.derive is not None and (self.path is not None or self.command is not None):
             raise WrongKeyError("derive", "a derived point has no from, path or command")
@@ -225,6 +188,13 @@ class PointModel(Inherited):
         if self.optional and self.absent is not None:
             raise WrongKeyError("absent", "say absent or optional, not both")
         return self
+
+    def _answers(self) -> None:
+        if self.path is None:
+            raise ValueError("answer_to and path go together")
+        for key in ("from_", "derive", "command", "absent", "frozen_after"):
+            if key in self.model_fields_set:
+                raise WrongKeyError(key.removesuffix("_"), "a point of a command's answer has none")
 
 
 class ResourceModel(Inherited):
@@ -240,6 +210,7 @@ class ResourceModel(Inherited):
     modbus: RegionModel | None = None
     bacnet: InstancesModel | None = None
     points: dict[Key, PointModel] = Field(default_factory=dict)
+    actions: dict[Key, ActionModel] = Field(default_factory=dict)
 
     @property
     def placeholders(self) -> tuple[str, ...]:
@@ -258,10 +229,24 @@ class ResourceModel(Inherited):
         return self
 
 
+class PasswdModel(Strict):
+    """How a user changes the own password."""
+
+    post: str
+    body: Any = Field(description="holds {old} and {new}")
+
+
 class MappingFile(Inherited):
     """A whole mapping file, after `extends` was merged."""
 
     extends: str | None = Field(None, description="a mapping this one adds to, merged by key; null removes")
     product: Literal["evce", "bender"]
     base: str | None = Field(None, pattern=BASE, description="defaults by product")
+    passwd: PasswdModel | None = Field(None, description="what `evce-gateway passwd` sends (EVCE)")
     resources: dict[Key, ResourceModel]
+
+    @model_validator(mode="after")
+    def _has_passwd(self) -> MappingFile:
+        if self.passwd is not None and self.product == "bender":
+            raise WrongKeyError("passwd", "the API of a Bender controller has no call that changes a password")
+        return self

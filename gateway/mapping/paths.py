@@ -82,6 +82,8 @@ def _closure(node: dict[str, Any]) -> _Get:
             return _field(node["value"])
         case "current" | "identity":
             return lambda document: document
+        case "subexpression" if [child["type"] for child in children] == ["field", "field"]:
+            return _member_of_member(children[0]["value"], children[1]["value"])
         case "subexpression" | "index_expression" if all(_is_plain(child) for child in children):
             return _chain([_closure(child) for child in children])
         case "pipe":
@@ -107,6 +109,19 @@ def _is_plain(node: dict[str, Any]) -> bool:
 
 def _field(name: str) -> _Get:
     return lambda document: document.get(name) if type(document) is dict else None
+
+
+def _member_of_member(outer: str, inner: str) -> _Get:
+    """`a.b` in one step: half of the paths of a mapping."""
+
+    def get(document: Any) -> Any:
+        if type(document) is dict:
+            document = document.get(outer)
+            if type(document) is dict:
+                return document.get(inner)
+        return None
+
+    return get
 
 
 def _index(number: int) -> _Get:

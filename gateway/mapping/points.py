@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from gateway.config.strict_yaml import KeyPath
-from gateway.core.point import DeriveSpec, Factor, ObjectSpec, OnLoss, PointSpec, RegisterSpec
+from gateway.core.point import DeriveSpec, Factor, ObjectSpec, OnLoss, PointSpec, RegisterSpec, answer_to
 from gateway.core.registers import limits, parse_register_type
 from gateway.core.units import UNITS
 from gateway.core.value import (
@@ -19,6 +20,7 @@ from gateway.core.value import (
     string_converter,
 )
 from gateway.mapping import models
+from gateway.mapping.command_models import FactorModel
 from gateway.mapping.commands import compile_command, factor
 from gateway.mapping.findings import Findings, Nearest
 
@@ -73,6 +75,7 @@ class PointCompiler:
         self._check_numbers(model, kind, at)
         self._check_receipts(model, at)
         read = self._read_of(model, at)
+        self._check_frozen(model, kind, read, at)
         path = self.found.path((*at, "path"), model.path) if model.path else None
         scale, offset = factor(model.scale), factor(model.offset)
         return PointSpec(
@@ -80,7 +83,7 @@ class PointCompiler:
             kind=kind,
             unit=model.unit,
             description=near.description or "",
-            read=model.from_ if path else None,
+            read=self._answer(model.answer_to, at) if model.answer_to else model.from_ if path else None,
             path=path,
             convert=_converter(kind, scale, offset, fits, model.enum),
             scale=scale,
@@ -88,7 +91,7 @@ class PointCompiler:
             limits=fits,
             codes=dict(model.enum),
             absent=self._absent(model, kind, at),
-            optional=model.optional,
+            optional=model.optional or model.answer_to is not None,
             derive=self._derive(model.derive, model.skip_bad, at) if model.derive else None,
             member_of=self._member_of(key, at) if is_member else None,
             range=(factor(model.range[0]), factor(model.range[1])) if model.range else None,
@@ -97,7 +100,8 @@ class PointCompiler:
             receipt_at=next((item.receipt for item in model.modbus if item.receipt is not None), None),
             objects=tuple(ObjectSpec(item.object, item.at, item.cov_increment) for item in model.bacnet),
             receipt_instance=next((item.receipt for item in model.bacnet if item.receipt is not None), None),
-            stale_after_s=near.stale_after_s or max(_STALE_READS * (read.every if read else 0), _STALE_AT_LEAST_S),
+            stale_after_s=self._stale_after_s(model, near, read),
+            frozen_after_s=model.frozen_after,
         )
 
     def _read_of(self, model: models.PointModel, at: KeyPath) -> models.ReadModel | None:
@@ -112,6 +116,33 @@ class PointCompiler:
         known = ", ".join([*sorted(self.model.reads), *inherited]) or "none"
         self.found.fault((*at, "from"), f"there is no read {model.from_!r}; there is: {known}")
         return None
+
+    def _answer(self, command: str, at: KeyPath) -> str:
+        other = self.model.points.get(command)
+        if other is None or other.command is None:
+            self.found.fault((*at, "answer_to"), f"there is no point {command!r} with a command in this resource")
+        return answer_to(command)
+
+    @staticmethod
+    def _stale_after_s(model: models.PointModel, near: Nearest, read: models.ReadModel | None) -> float:
+        """An answer to a command holds until the next one."""
+        if model.answer_to is not None:
+            return math.inf
+        return near.stale_after_s or max(_STALE_READS * (read.every if read else 0), _STALE_AT_LEAST_S)
+
+    def _check_frozen(
+        self, model: models.PointModel, kind: ValueKind, read: models.ReadModel | None, at: KeyPath
+    ) -> None:
+        """Only a measured number can be watched, and not within one period, in which it cannot change."""
+        if model.frozen_after is None:
+            return
+        where = (*at, "frozen_after")
+        if kind is not ValueKind.NUMBER or model.path is None or model.command is not None:
+            self.found.fault(where, "only a number that is read, and not written, can be found frozen")
+        elif isinstance(model.scale, FactorModel) or isinstance(model.offset, FactorModel):
+            self.found.fault(where, "goes with a scale and an offset that are numbers")
+        elif read is not None and model.frozen_after <= read.every:
+            self.found.fault(where, f"must be longer than the period of its read, {read.every:g} s")
 
     def _kind(self, model: models.PointModel, at: KeyPath, fixed: ValueKind | None) -> ValueKind:
         """What the point holds: said by `enum`, else by its BACnet object, else by its register type."""
@@ -216,7 +247,7 @@ class PointCompiler:
         keys += [(("range", i), bound) for i, bound in enumerate(model.range or [])]
         keys += [(("command", "default"), model.command.default)] if model.command else []
         for where, value in keys:
-            if isinstance(value, models.FactorModel) and value.point not in self.model.points:
+            if isinstance(value, FactorModel) and value.point not in self.model.points:
                 text = f"there is no point {value.point!r} in this resource"
                 self.found.fault((*at, *where, "point"), text)
         if model.scale == 0:

@@ -85,6 +85,9 @@ class Dialect(Protocol):
     def command_status(self, command: Command) -> object:
         """GET /stations/{id}/cmds/status/{cmd_id}."""
 
+    def parse_passwd(self, body: object) -> tuple[str, str]:
+        """POST /login/passwd: the old and the new password."""
+
     def parse_station(self, body: object, station: Station) -> StationChange:
         """PUT /stations/{id}."""
 

@@ -139,6 +139,11 @@ class DescDialect:
         """{cmd_id, status} with pending, accepted or rejected."""
         return {"cmd_id": command.id, "status": command.state}
 
+    def parse_passwd(self, body: object) -> tuple[str, str]:
+        """{old_password, new_password}."""
+        given = exact(body, {"old_password": text(), "new_password": text()})
+        return given["old_password"], given["new_password"]
+
     def parse_station(self, body: object, station: Station) -> StationChange:
         """The whole object; friendly_name, max_current, phases and priority may differ."""
         editable = {

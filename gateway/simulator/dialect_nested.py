@@ -105,6 +105,12 @@ class NestedDialect:
         """{command{id, state}} with PENDING, ACCEPTED or REJECTED."""
         return {"command": {"id": command.id, "state": command.state.upper()}}
 
+    def parse_passwd(self, body: object) -> tuple[str, str]:
+        """{passwd{current, replacement}}."""
+        outer = exact(body, {"passwd": lambda value: isinstance(value, dict)})
+        given = exact(outer["passwd"], {"current": text(), "replacement": text()}, "passwd")
+        return given["current"], given["replacement"]
+
     def parse_station(self, body: object, station: Station) -> StationChange:
         """The whole object as read; label, imax_da and phases may differ."""
         editable = {

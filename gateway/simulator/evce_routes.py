@@ -163,7 +163,7 @@ _STATION_MODELS = [{"type": Stores.station_type, "name": "EVlink Pro AC", "max_c
 ROUTES: Routes[_Handler] = Routes(
     [
         ("POST", "/login/logout", _logout),
-        ("POST", "/login/passwd", lambda p, c: p.accounts.change_password(c.body())),
+        ("POST", "/login/passwd", lambda p, c: p.accounts.change_password(*p.dialect.parse_passwd(c.body()))),
         ("GET", "/stations", _show(lambda p, c: p.dialect.stations(p.site))),
         ("GET", "/stations/statuses", _show(lambda p, c: p.dialect.statuses(p.site))),
         ("GET", "/stations/models", _show(lambda p, c: _STATION_MODELS)),

@@ -9,6 +9,7 @@ from typing import Any
 
 from gateway.core.errors import BadAnswer, CredentialsRefused, Refused
 from gateway.engine.ports import Clock
+from gateway.sources.gate import mend_and_reload
 from gateway.sources.http import Http
 from gateway.sources.session import Session
 
@@ -18,19 +19,33 @@ _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 class BenderSession(Session):
     """A login of the app user; a login at the web page ends it, and the other way round."""
 
-    def __init__(self, http: Http, base: str, clock: Clock, *, username: str, password: Callable[[], str]) -> None:
-        super().__init__(http, base, clock)
+    IDLE_S = 60.0
+    KEEP_ALIVE_S = 45.0
+    TRIES = 1
+    """Each with two one-time tokens."""
+
+    def __init__(
+        self,
+        http: Http,
+        base: str,
+        clock: Clock,
+        *,
+        username: str,
+        password: Callable[[], str],
+        mend: Callable[[], str] = mend_and_reload,
+    ) -> None:
+        super().__init__(http, base, clock, mend)
         self._username, self._password = username, password
         self._session_id = ""
 
     def _headers(self) -> Mapping[str, str]:
         return {"Authorization": self._session_id}
 
-    async def _login(self) -> None:
+    async def _login(self) -> None:  # no lifetime is published
         """Logs in with sha256(password + one-time token); a second token for the case that another client took it.
 
         Raises:
-            CredentialsRefused: refused with two tokens, so user or password are wrong; not to be repeated.
+            CredentialsRefused: refused with two tokens, so user or password are wrong.
         """
         for last in (False, True):
             try:
@@ -40,8 +55,7 @@ class BenderSession(Session):
                 if error.status not in (401, 403):
                     raise
                 if last:
-                    text = f"user or password of {self._username!r} refused; mend it and restart the gateway"
-                    raise CredentialsRefused(text, error.status) from error
+                    raise CredentialsRefused(f"user or password of {self._username!r} refused", 401) from error
 
     async def _prove(self) -> str:
         path = f"{self.base}/login"

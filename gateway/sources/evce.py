@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Any, Protocol
+
+import jwt
 
 from gateway.core.errors import BadAnswer, CredentialsRefused, Refused, SessionLost, SourceError
 from gateway.engine.ports import Clock
+from gateway.sources.gate import FORBIDDEN, mend_and_reload
 from gateway.sources.http import Http
 from gateway.sources.session import Session
 
-FORBIDDEN = 403
-FORBIDDEN_WAIT_S = 1800.0
+LIFETIME_S = 12 * 3600.0
+PLAUSIBLE_S = (600.0, 7 * 86400.0)
 TOKEN = re.compile(r"[\x21-\x7e]{1,8192}")
 """What may stand in a header."""
 
@@ -28,6 +32,10 @@ class TokenStore(Protocol):
 class EvceSession(Session):
     """A login as an EBMS user."""
 
+    IDLE_S = 1800.0
+    KEEP_ALIVE_S = 1500.0
+    TRIES = 2
+
     def __init__(
         self,
         http: Http,
@@ -38,20 +46,20 @@ class EvceSession(Session):
         username: str,
         password: Callable[[], str],
         tokens: TokenStore,
+        mend: Callable[[], str] = mend_and_reload,
     ) -> None:
-        super().__init__(http, base, clock)
+        super().__init__(http, base, clock, mend)
         self._source, self._username, self._password, self._tokens = source, username, password, tokens
         self._token: str | None = tokens.load_token(source)
 
     def _headers(self) -> Mapping[str, str]:
         return {"Authorization": f"Bearer {self._token}"} if self._token else {}
 
-    async def _login(self) -> None:
+    async def _login(self) -> float | None:
         """Logs the remembered session out, then in.
 
         Raises:
-            CredentialsRefused: wrong user or password: not to be repeated; account blocked or taken (403): not
-                before an idle session at the product would have ended.
+            CredentialsRefused: wrong user or password (401), or the account is blocked or taken (403).
         """
         if self._token is not None:
             await self._forget()
@@ -59,18 +67,17 @@ class EvceSession(Session):
         try:
             answer = await self.http.request("POST", f"{self.base}/login/login", body=body)
         except SessionLost as error:
-            text = f"user or password of {self._username!r} refused; mend it and restart the gateway"
-            raise CredentialsRefused(text, 401) from error
+            raise CredentialsRefused(f"user or password of {self._username!r} refused", 401) from error
         except Refused as error:
             if error.status == FORBIDDEN:
-                text = f"login refused: {error}; next try in {FORBIDDEN_WAIT_S / 60:g} min"
-                raise CredentialsRefused(text, FORBIDDEN, FORBIDDEN_WAIT_S) from error
+                raise CredentialsRefused(str(error), FORBIDDEN) from error
             raise
         token = answer.document.get("token") if isinstance(answer.document, dict) else None
         if not isinstance(token, str) or not TOKEN.fullmatch(token):
             raise BadAnswer("login: the answer holds no token")
         self._tokens.save_token(self._source, token)
         self._token = token
+        return renew_after_s(lifetime_s(token, answer.date))
 
     async def _forget(self) -> None:
         """Revokes the old token, as the guide recommends, whatever the product says to it."""
@@ -85,5 +92,57 @@ class EvceSession(Session):
         except SourceError as error:
             if not isinstance(error, SessionLost):
                 raise
+        self._keep_none()
+
+    def _keep_none(self) -> None:
         self._token = None
         self._tokens.save_token(self._source, None)
+
+    async def change_password(self, path: str, body: Any, accepted: Callable[[], None]) -> None:
+        """Asks the product for another password (guide 2.2.2), alone in the session, which ends with it.
+
+        `accepted` is called before any other request may log in again.
+
+        Raises:
+            SourceError: as Http.request; Ambiguous when nobody knows which password is right now.
+        """
+        await self.open()
+        async with self._lock:
+            await self._still.wait()
+            try:
+                await self.http.request("POST", self.base + path, body=body, headers=self._headers())
+            except SessionLost:
+                self._opened_at = None
+                raise
+            self._opened_at = None
+            self._keep_none()
+            accepted()
+
+
+def lifetime_s(token: str, answered_at: float | None) -> float:
+    """How long a token lives: exp - iat, or exp - the product's own `Date` in Unix time; 12 h when neither is there.
+
+    Our clock is never asked, and the signature is the product's business: a product whose clock is hours off says
+    the same lifetime (U41).
+    """
+    try:
+        claims = jwt.decode(token, options={"verify_signature": False, "verify_jti": False})
+    except (jwt.PyJWTError, ValueError, RecursionError):
+        return LIFETIME_S
+    ends, begins = _number(claims.get("exp")), _number(claims.get("iat"))
+    begins = answered_at if begins is None else begins
+    if ends is None or begins is None or not PLAUSIBLE_S[0] <= ends - begins <= PLAUSIBLE_S[1]:
+        return LIFETIME_S
+    return ends - begins
+
+
+def renew_after_s(lifetime: float) -> float:
+    """30 min before the end or at 95 %, whichever is earlier, but never before half of it."""
+    return max(min(lifetime - 1800.0, 0.95 * lifetime), lifetime / 2)
+
+
+def _number(claim: object) -> float | None:
+    """A claim that is a usable time."""
+    if isinstance(claim, bool) or not isinstance(claim, (int, float)) or not math.isfinite(claim):
+        return None
+    return float(claim)

@@ -6,15 +6,19 @@ import asyncio
 import json
 import math
 import ssl
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from email.utils import parsedate_to_datetime
 from typing import Any, NoReturn
 
 import aiohttp
 
 from gateway.core.errors import Ambiguous, BadAnswer, Refused, SessionLost, Unreachable
 from gateway.core.value import shorten
+from gateway.sources.certificate import Certificate
+from gateway.sources.names import KeepingResolver
+from gateway.sources.trust import PROGRESS, Progress, TlsCheck, Trust, tls_text
 
 CONNECT_S = 5.0
 TOTAL_S = 10.0
@@ -24,45 +28,30 @@ RETRY_AFTER_AT_MOST_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Trust:
-    """How a certificate is recognised: a PEM file, a SHA-256 fingerprint (64 hex digits), or not at all."""
-
-    ca_file: Path | None = None
-    fingerprint: str | None = None
-    insecure: bool = False
-
-    def for_aiohttp(self) -> ssl.SSLContext | aiohttp.Fingerprint | bool:
-        """What aiohttp's `ssl` argument takes.
-
-        Raises:
-            OSError: the file cannot be read or is no certificate.
-        """
-        if self.fingerprint is not None:
-            return aiohttp.Fingerprint(bytes.fromhex(self.fingerprint))
-        if self.ca_file is not None:
-            context = ssl.create_default_context(cafile=str(self.ca_file))
-            context.minimum_version = ssl.TLSVersion.TLSv1_2
-            return context
-        return not self.insecure
-
-
-@dataclass(frozen=True, slots=True)
 class Answer:
-    """A product's answer with status 2xx; `document` is None when the body was empty."""
+    """A product's answer with status 2xx; `document` is None when the body was empty.
+
+    `date` is the product's own clock when it answered, Unix time, None without a usable `Date`.
+    """
 
     status: int
     document: Any
+    date: float | None = None
 
 
-def new_client_session(parallel: int) -> aiohttp.ClientSession:
+def new_client_session(parallel: int, resolver: KeepingResolver | None = None) -> aiohttp.ClientSession:
     """A client session of one source: no cookies, no proxy, at most `parallel` + 2 connections (2 for commands).
+
+    A host name is resolved at every new connection, so that a product that moved is found at once.
 
     aiohttp would send a PUT again by itself when its connection breaks. Absolute values make that harmless for the
     limit, but the repeat would come without the GET that has to settle an ambiguous end, and after the caller may
     have asked for something newer. So it is switched off; `Http` repeats reads, and nothing but reads.
     """
     client = aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=parallel + 2, ttl_dns_cache=300, enable_cleanup_closed=False),
+        connector=aiohttp.TCPConnector(
+            limit=parallel + 2, resolver=resolver or KeepingResolver(), use_dns_cache=False, enable_cleanup_closed=False
+        ),
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,
         headers={"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "evce-gateway"},
@@ -84,12 +73,23 @@ class Http:
         connect_s: float = CONNECT_S,
         total_s: float = TOTAL_S,
         largest: int = LARGEST_ANSWER,
+        wall: Callable[[], float] = time.time,
     ) -> None:
+        """Reads the certificate file of `trust`; `wall` is Unix time, by which certificates are in date.
+
+        Raises:
+            OSError: the file cannot be read or is no certificate.
+        """
         self._client = client
         self._url = url
-        self._ssl = trust.for_aiohttp()
+        self._tls = TlsCheck(trust, url, wall)
         self._timeout = aiohttp.ClientTimeout(total=total_s, sock_connect=connect_s)
         self._total_s, self._connect_s, self._largest = total_s, connect_s, largest
+
+    @property
+    def certificate(self) -> Certificate | None:
+        """What the product presented at the newest connection; None before one and on plain http."""
+        return self._tls.certificate
 
     async def request(
         self, method: str, path: str, *, body: Any = None, headers: Mapping[str, str] | None = None
@@ -111,23 +111,27 @@ class Http:
                 if method != "GET" or isinstance(error, aiohttp.ClientConnectorError):
                     raise
                 return await self._once(method, path, body, headers)
+        except aiohttp.ClientConnectorCertificateError as error:
+            raise Unreachable(await self._tls.explain(error.certificate_error)) from error
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise self._translated(error, where) from error
 
     async def _once(self, method: str, path: str, body: Any, headers: Mapping[str, str] | None) -> Answer:
         where = f"{method} {path}"
+        PROGRESS.set(Progress())
         async with self._client.request(
             method,
             self._url + path,
             json=body,
             headers=headers,
-            ssl=self._ssl,
+            ssl=self._tls.context(),
             timeout=self._timeout,
             allow_redirects=False,
         ) as response:
             if not 200 <= response.status < 300:
                 self._refuse(response, await self._reason(response, where), where)
-            return Answer(response.status, decode(await self._read(response, where), where))
+            document = decode(await self._read(response, where), where)
+            return Answer(response.status, document, _date(response.headers.get("Date")))
 
     async def _reason(self, response: aiohttp.ClientResponse, where: str) -> bytes:
         """The body of a refusal, which only explains: what is wrong with it must not hide the status."""
@@ -163,18 +167,8 @@ class Http:
     def _translated(self, error: Exception, where: str) -> Exception:
         """Every library exception, translated in this one function."""
         match error:
-            case aiohttp.ServerFingerprintMismatch():
-                return Unreachable(
-                    f"certificate changed: expected sha256:{error.expected.hex()}, got sha256:{error.got.hex()}"
-                )
-            case aiohttp.ClientConnectorCertificateError():
-                return Unreachable(f"certificate refused: {error.certificate_error}")
-            case aiohttp.ConnectionTimeoutError():
-                return Unreachable(f"no connection within {self._connect_s:g} s")
-            case aiohttp.ClientConnectorDNSError():
-                return Unreachable(f"the host name is not known: {error.host}")
-            case aiohttp.ClientConnectorError():
-                return Unreachable(f"cannot connect: {error.strerror or error.os_error}")
+            case aiohttp.ConnectionTimeoutError() | aiohttp.ClientConnectorError():
+                return Unreachable(self._why_unconnected(error))
             case aiohttp.InvalidURL():
                 return BadAnswer(f"{where}: not a usable address")
             case TimeoutError() | asyncio.TimeoutError():
@@ -183,10 +177,29 @@ class Http:
                 return Ambiguous(f"{where}: the answer broke off")
             case aiohttp.ClientConnectionError() | OSError():
                 return Ambiguous(f"{where}: the connection broke")
+            case aiohttp.ClientResponseError():
+                what = shorten(error.message.partition("\n")[0].rstrip(":"))
+                return Ambiguous(f"{where}: what came back is not HTTP: {what}")
             case aiohttp.ClientError():
-                return BadAnswer(f"{where}: not HTTP: {shorten(str(error))}")
+                return Ambiguous(f"{where}: the exchange failed: {shorten(str(error))}")
             case _:
                 return error if isinstance(error, BadAnswer) else BadAnswer(f"{where}: {error}")
+
+    def _why_unconnected(self, error: aiohttp.ClientError) -> str:
+        progress = PROGRESS.get()
+        shaking = progress is not None and progress.handshake
+        match error:
+            case aiohttp.ConnectionTimeoutError():
+                what = "connected, but no TLS handshake" if shaking else "no connection"
+                return f"{what} within {self._connect_s:g} s"
+            case aiohttp.ClientConnectorDNSError():
+                return f"the host name is not known: {error.host}: {error.os_error.strerror}"
+            case aiohttp.ClientConnectorSSLError() if isinstance(error.os_error, ssl.SSLError):
+                return tls_text(error.os_error)
+            case aiohttp.ClientConnectorError() if not shaking:
+                return f"cannot connect: {error.strerror or error.os_error}"
+            case _:
+                return "the connection broke in the TLS handshake"
 
 
 def decode(content: bytes, where: str) -> Any:
@@ -233,6 +246,13 @@ def _message(content: bytes) -> str:
         return ""
     message = body.get("message") or body.get("cause") if isinstance(body, dict) else None
     return shorten(message) if isinstance(message, str) else ""
+
+
+def _date(text: str | None) -> float | None:
+    try:
+        return parsedate_to_datetime(text or "").timestamp()
+    except (ValueError, OverflowError):
+        return None
 
 
 def _retry_after(text: str | None) -> float | None:

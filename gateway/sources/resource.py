@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import quote
 
 import structlog
 
-from gateway.core.errors import BadAnswer, NothingSent, Refused
-from gateway.core.point import ListSpec, MembersSpec, Path, ReadSpec
+from gateway.core.errors import BadAnswer, NothingSent, NotMergeable, Refused, SourceError
+from gateway.core.point import ActionSpec, CommandSpec, FollowSpec, ListSpec, MembersSpec, Path, ReadSpec
 from gateway.core.value import json_text, shorten
-from gateway.engine.ports import Clock, Listed, WriteRequest
+from gateway.engine.ports import ActionRequest, Clock, Listed, WriteRequest, Written
+from gateway.sources.bodies import Times, fill_body, fill_path, merged
 from gateway.sources.session import Session
 
 log = structlog.get_logger("sources")
 LONGEST_PARAMS = 4000
-_PLACEHOLDER = re.compile(r"\{([a-z_.]+(?::[A-Za-z0-9_]+)?)\}")
 
 
 class MappedSource:
@@ -29,7 +26,6 @@ class MappedSource:
         self.name = name
         self._session = session
         self._clock = clock
-        self._nameless: dict[str, list[str]] = {}
 
     @property
     def session_age_s(self) -> float | None:
@@ -39,36 +35,52 @@ class MappedSource:
     def session_number(self) -> int:
         return self._session.number
 
+    @property
+    def certificate(self) -> str | None:
+        shown = self._session.http.certificate
+        return shown.fingerprint if shown is not None else None
+
+    @property
+    def certificate_ends(self) -> float | None:
+        shown = self._session.http.certificate
+        return shown.not_after if shown is not None else None
+
+    @property
+    def needs_request(self) -> bool:
+        return self._session.needs_request
+
+    @property
+    def renewal_due(self) -> bool:
+        return self._session.renewal_due
+
     async def open(self) -> None:
         await self._session.open()
 
+    async def renew(self) -> None:
+        await self._session.renew()
+
+    def retry(self) -> None:
+        self._session.retry()
+
     async def close(self) -> None:
-        if self._session.age_s is not None:
-            await self._session.close()
+        if self._session.age_s is None:
+            return
+        problem = await self._session.close()
+        if problem:
+            log.warning("session.left_open", source=self.name, reason=problem)
+        else:
             log.info("session.closed", source=self.name)
 
     async def list_resources(self, spec: ListSpec) -> list[Listed]:
         document = (await self._session.request("GET", spec.path)).document
         listed: list[Listed] = []
-        nameless: list[str] = []
         for key, item in _items(document, spec.items, spec.path, keyed=spec.by_key):
             ident = key if spec.by_key else json_text(spec.id(item))
-            name = json_text(spec.name(item))
             if ident is None:
                 raise BadAnswer(f"GET {spec.path}: an item has no {spec.id.text}: {shorten(item)}")
-            if name is None:
-                nameless.append(ident)
-            else:
-                listed.append(Listed(ident, name, json_text(spec.guard(item)) if spec.guard else None))
-        self._note_nameless(spec, nameless)
+            guard = json_text(spec.guard(item)) if spec.guard else None
+            listed.append(Listed(ident, json_text(spec.name(item)) or "", guard))
         return listed
-
-    def _note_nameless(self, spec: ListSpec, ids: list[str]) -> None:
-        """An item without a name cannot be addressed; it is left out, and said once when that changes."""
-        if ids != self._nameless.get(spec.path, []):
-            missing = f"no {spec.name.text}"
-            log.warning("list.nameless", source=self.name, path=spec.path, reason=missing, ids=", ".join(ids) or "none")
-        self._nameless[spec.path] = ids
 
     async def members(self, spec: MembersSpec, path_values: Mapping[str, str]) -> list[str]:
         path = fill_path(spec.path, path_values)
@@ -108,25 +120,60 @@ class MappedSource:
             found[ident] = item
         return found
 
-    def preview(self, request: WriteRequest) -> str:
-        path, body = self._filled(request)
-        return f"{request.command.method} {path} {json.dumps(body)}"
+    def product_clock(self) -> float | None:
+        return self._session.ahead_s
 
-    async def write(self, request: WriteRequest) -> str:
-        path, body = self._filled(request)
-        answer = await self._session.request_in(request.session, request.command.method, path, body)
-        return f"{answer.status} {shorten(answer.document)}"
+    def preview(self, request: WriteRequest | ActionRequest) -> str:
+        method, path, body = self._filled(request)
+        first = request.command.merge_from if isinstance(request, WriteRequest) else None
+        whole = "" if first is None else f" merged into GET {fill_path(first, request.path_values)}"
+        return f"{method} {path} {json.dumps(body)}{whole}"
 
-    def _filled(self, request: WriteRequest) -> tuple[str, Any]:
-        """Path and body with every placeholder filled in."""
-        template = request.command.release if request.release else request.command.body
-        body = fill_body(template, {**request.values, **request.path_values}, self._clock.wall())
-        return fill_path(request.command.path, request.path_values), body
+    async def write(self, request: WriteRequest) -> Written:
+        method, path, body = self._filled(request)
+        if request.command.merge_from is not None:
+            body = await self._merged(fill_path(request.command.merge_from, request.path_values), body, request.session)
+        return await self._sent(request.session, method, path, body)
 
+    async def act(self, request: ActionRequest) -> Written:
+        method, path, body = self._filled(request)
+        return await self._sent(request.session, method, path, body)
 
-def fill_path(template: str, values: Mapping[str, str]) -> str:
-    """A path with `{id}` and `{parent.id}` filled in and escaped."""
-    return _PLACEHOLDER.sub(lambda match: quote(values[match[1]], safe=""), template)
+    async def outcome(self, follow: FollowSpec, path_values: Mapping[str, str], result: str) -> str | None:
+        path = fill_path(follow.path, {**path_values, "result": result})
+        return json_text(follow.status((await self._session.request("GET", path)).document))
+
+    async def _sent(self, session: int, method: str, path: str, body: Any) -> Written:
+        answer = await self._session.request_in(session, method, path, body)
+        return Written(answer.document, f"{answer.status} {shorten(answer.document)}")
+
+    async def _merged(self, path: str, body: Any, session: int) -> Any:
+        """The document at `path` with the members of `body`; whatever goes wrong with it, nothing was sent.
+
+        Raises:
+            Refused: the product does not show it, or (SessionLost) the session is over.
+            NothingSent: it could not be read now; NotMergeable: it is not what the mapping takes it for.
+        """
+        try:
+            document = (await self._session.request_in(session, "GET", path, None)).document
+        except Refused:
+            raise
+        except BadAnswer as error:
+            raise NotMergeable(f"nothing was sent: {error}") from error
+        except SourceError as error:
+            raise NothingSent(f"nothing was sent: {error}") from error
+        return merged(document, body, f"GET {path}")
+
+    def _filled(self, request: WriteRequest | ActionRequest) -> tuple[str, str, Any]:
+        """Method, path and body with every placeholder filled in."""
+        now, end = self._clock.wall() + (self._session.ahead_s or 0.0), None
+        if isinstance(request, WriteRequest):
+            spec: CommandSpec | ActionSpec = request.command
+            template, end = (request.command.release if request.release else request.command.body), request.end
+        else:
+            spec, template = request.action, request.action.codes[request.code]
+        body = fill_body(template, {**request.values, **request.path_values}, Times(now, end))
+        return spec.method, fill_path(spec.path, request.path_values), body
 
 
 def split_params(path: str, at_most: int = LONGEST_PARAMS) -> list[str]:
@@ -161,33 +208,6 @@ def merge_results(parts: Sequence[Any], where: str) -> Any:
     return {**parts[0], "result": merged}
 
 
-def fill_body(template: Any, values: Mapping[str, Any], wall: float) -> Any:
-    """A body with its placeholders filled in; a string that is only a placeholder keeps the value's JSON type."""
-    if isinstance(template, dict):
-        return {key: fill_body(value, values, wall) for key, value in template.items()}
-    if isinstance(template, list):
-        return [fill_body(item, values, wall) for item in template]
-    if not isinstance(template, str):
-        return template
-    whole = _PLACEHOLDER.fullmatch(template)
-    if whole is not None:
-        return _value(whole[1], values, wall)
-    return _PLACEHOLDER.sub(lambda match: json_text(_value(match[1], values, wall)) or "", template)
-
-
-def _value(name: str, values: Mapping[str, Any], wall: float) -> Any:
-    match name:
-        case "now:iso":
-            return datetime.fromtimestamp(wall, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        case "now:epoch":
-            return int(wall)
-        case "now:epoch_ms":
-            return int(wall * 1000)
-    if name not in values:
-        raise NothingSent(f"the body needs {{{name}}}, which has no value yet")
-    return values[name]
-
-
 def _items(document: Any, path: Path, where: str, *, keyed: bool) -> Iterator[tuple[str, Any]]:
     """(key, item) of a list answer: an array's items with an empty key, or (`keyed`) an object's by its keys."""
     items = path(document)
@@ -199,5 +219,7 @@ def _items(document: Any, path: Path, where: str, *, keyed: bool) -> Iterator[tu
     elif isinstance(items, list):
         for item in items:
             yield "", item
+    elif document is None:
+        raise BadAnswer(f"GET {where}: the answer is empty")
     else:
         raise BadAnswer(f"GET {where}: no list at {path.text!r}: {shorten(document)}")

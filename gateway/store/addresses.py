@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import Field
@@ -12,15 +13,23 @@ from gateway.config.check import Strict, validate
 from gateway.config.strict_yaml import read_yaml
 from gateway.core.errors import ConfigError, Fault
 
-VERSION = 1
+VERSION = 2
+"""2 brought `certificates` and the optional members of a row; version 1 is read as well."""
 LARGEST_FILE = 64 * 1024 * 1024
 _HEAD = """\
 # Addresses of the EVCE gateway: which block belongs to which name. Append-only; part of every backup.
 # A block is never moved and never given to another name. Do not edit while the gateway runs.
 version: {version}
 count: {count}
-blocks:
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """What addresses.yaml holds: every block, and the certificate under which each source's ids were learnt."""
+
+    entries: list[Entry] = field(default_factory=list)
+    certificates: dict[str, str] = field(default_factory=dict)
 
 
 class _Row(Strict):
@@ -29,23 +38,34 @@ class _Row(Strict):
     name: str
     id: str | None = None
     block: int = Field(ge=0)
+    guard: str | None = None
+    new_name: str | None = None
+    new_guard: str | None = None
+    forgotten: bool = False
+    retired: bool = False
 
 
 class _AddressFile(Strict):
     version: int
     count: int | None = None
+    certificates: dict[str, str] = Field(default_factory=dict)
     blocks: list[_Row] | None = None
 
 
-def addresses_text(entries: Iterable[Entry]) -> str:
+def addresses_text(entries: Iterable[Entry], certificates: Mapping[str, str]) -> str:
     """The whole file."""
     rows = [f"  - {{{_row(entry)}}}\n" for entry in entries]
-    return _HEAD.format(version=VERSION, count=len(rows)) + "".join(rows)
+    shown = ", ".join(f"{_text(source)}: {_text(certificates[source])}" for source in sorted(certificates))
+    known = f"certificates: {{{shown}}}\n" if shown else ""
+    return _HEAD.format(version=VERSION, count=len(rows)) + known + "blocks:\n" + "".join(rows)
 
 
 def _row(entry: Entry) -> str:
     names = f"source: {_text(entry.source)}, kind: {_text(entry.kind)}, name: {_text(entry.name)}"
-    return f"{names}, id: {_text(entry.id)}, block: {entry.block}"
+    texts = {"guard": entry.guard, "new_name": entry.new_name, "new_guard": entry.new_guard}
+    more = [f"{key}: {_text(value)}" for key, value in texts.items() if value is not None]
+    more += ["forgotten: true"] * entry.forgotten + ["retired: true"] * entry.retired
+    return ", ".join((f"{names}, id: {_text(entry.id)}, block: {entry.block}", *more))
 
 
 def _text(value: str | None) -> str:
@@ -64,8 +84,8 @@ def _escape(char: str) -> str:
     return f"\\U{code:08x}"
 
 
-def read_addresses(path: Path) -> tuple[list[Entry], list[Fault]]:
-    """The entries of a file, and what is wrong with it.
+def read_addresses(path: Path) -> tuple[Addresses, list[Fault]]:
+    """What a file holds, and what is wrong with it.
 
     Raises:
         ConfigError: a newer gateway wrote it.
@@ -76,10 +96,10 @@ def read_addresses(path: Path) -> tuple[list[Entry], list[Fault]]:
         text = f"was written by a newer gateway (version {version}); run that one, or restore a backup"
         raise ConfigError([document.fault(("version",), text)])
     if document.faults:
-        return [], document.faults
+        return Addresses(), document.faults
     model, faults = validate(_AddressFile, document)
     if model is None:
-        return [], faults
+        return Addresses(), faults
     rows = model.blocks or []
     if model.count is not None and model.count != len(rows):
         faults.append(document.fault(("count",), f"{model.count} blocks were written, and {len(rows)} are there"))
@@ -87,9 +107,10 @@ def read_addresses(path: Path) -> tuple[list[Entry], list[Fault]]:
     blocks: set[tuple[str, str, int]] = set()
     for i, row in enumerate(rows):
         name, block = (row.source, row.kind, row.name), (row.source, row.kind, row.block)
-        if name in names or block in blocks:
-            what = "name" if name in names else "block"
+        twice = not row.retired and name in names
+        if twice or block in blocks:
+            what = "name" if twice else "block"
             faults.append(document.fault(("blocks", i, what), f"this {what} stands twice"))
-        names.add(name)
+        names |= set() if row.retired else {name}
         blocks.add(block)
-    return [Entry(row.source, row.kind, row.name, row.id, row.block) for row in rows], faults
+    return Addresses([Entry(**row.model_dump()) for row in rows], model.certificates), faults

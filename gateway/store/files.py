@@ -17,16 +17,27 @@ def link(path: Path, kept: Path) -> None:
     os.replace(new, kept)  # noqa: PTH105  # atomic on purpose
 
 
-def replace(path: Path, text: str, mode: int) -> None:
-    """Writes beside, syncs, renames, syncs the folder."""
+def replace(path: Path, content: str | bytes, mode: int) -> None:
+    """Writes beside, syncs, renames, syncs the folder.
+
+    Root leaves the file to whom it belonged, else to the folder's owner: the gateway runs as somebody else.
+    """
     new = path.with_name(path.name + ".new")
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
+    with os.fdopen(descriptor, "wb") as file:
+        if os.geteuid() == 0:
+            owner = (path if path.exists() else path.parent).stat()
+            os.fchown(descriptor, owner.st_uid, owner.st_gid)
+        file.write(content.encode() if isinstance(content, str) else content)
         file.flush()
         os.fsync(file.fileno())
     os.replace(new, path)  # noqa: PTH105
-    folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
+    sync_folder(path.parent)
+
+
+def sync_folder(path: Path) -> None:
+    """Makes renames in a folder last."""
+    folder = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(folder)
     finally:

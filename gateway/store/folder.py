@@ -7,16 +7,20 @@ what cannot be read is set aside and never taken for empty; only the holder of t
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import IO
 
 from gateway.addressing import Entry
 from gateway.core.errors import ConfigError, Fault
-from gateway.store.addresses import addresses_text, read_addresses
+from gateway.store.addresses import Addresses, addresses_text, read_addresses
 from gateway.store.files import link, replace
 
 ADDRESSES = "addresses.yaml"
+
+
+class StateInUse(ConfigError):
+    """Another gateway holds the lock."""
 
 
 class Store:
@@ -30,7 +34,7 @@ class Store:
         """Makes the directory (0700) and takes the lock.
 
         Raises:
-            ConfigError: it cannot be used, or another gateway runs on it.
+            ConfigError: it cannot be used (StateInUse: another gateway runs on it).
         """
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -41,7 +45,8 @@ class Store:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             lock.close()
-            raise _fault(self.folder, "state_dir", "another gateway is already running on it") from None
+            text = "another gateway is already running on it"
+            raise StateInUse(_fault(self.folder, "state_dir", text).faults) from None
         except OSError as error:
             lock.close()
             raise _fault(self.folder, "state_dir", f"cannot be locked: {error.strerror}") from error
@@ -55,7 +60,7 @@ class Store:
 
     # -- addresses -----------------------------------------------------------------------------------------------
 
-    def load_addresses(self) -> list[Entry]:
+    def load_addresses(self) -> Addresses:
         """The blocks given so far; an unreadable or missing file falls back to its last generation.
 
         The holder of the lock keeps what could not be read as `.broken` and restores the file at once.
@@ -69,15 +74,15 @@ class Store:
         except OSError as error:
             raise _fault(self.folder, "state_dir", f"cannot be read: {error.strerror}") from error
         if not here and not older:
-            return []
-        entries, faults = read_addresses(path)
+            return Addresses()
+        saved, faults = read_addresses(path)
         if not faults:
-            return entries
+            return saved
         if older:
-            entries, backup_faults = read_addresses(backup)
+            saved, backup_faults = read_addresses(backup)
             if not backup_faults:
                 self._restore(path, backup, keep=here)
-                return entries
+                return saved
         raise ConfigError([*faults, Fault(str(path), 0, 0, "", "restore it from a backup; addresses must not move")])
 
     def _restore(self, path: Path, backup: Path, *, keep: bool) -> None:
@@ -90,12 +95,12 @@ class Store:
         except OSError as error:
             raise _fault(self.folder, ADDRESSES, f"cannot be restored: {error.strerror}") from error
 
-    def save_addresses(self, entries: Iterable[Entry]) -> None:
+    def save_addresses(self, entries: Iterable[Entry], certificates: Mapping[str, str] | None = None) -> None:
         """Writes all blocks; raises OSError when the disk does not take it (the old file is then intact)."""
         path = self.folder / ADDRESSES
         if path.exists():
             link(path, path.with_name(path.name + ".1"))
-        replace(path, addresses_text(entries), 0o600)
+        replace(path, addresses_text(entries, certificates or {}), 0o600)
 
     # -- session tokens ------------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import aiohttp
 from aiohttp import web
 
-from gateway.core.errors import CommandRejected, GatewayError
+from gateway.core.errors import CommandRejected, CorrectionRefused, GatewayError
 
 LARGEST_REQUEST = 64 * 1024
 ANSWER_S = 10.0
@@ -30,8 +30,19 @@ class ControlPort(Protocol):
     def read(self, point: str) -> dict[str, Any]:
         """One row of points; raises KeyError."""
 
-    async def write(self, point: str, value: Any, slot: int | None, user: str) -> dict[str, Any]:
-        """Writes (value None releases); raises KeyError or CommandRejected."""
+    async def write(
+        self, point: str, value: Any, slot: int | None, user: str, *, until: float | None
+    ) -> dict[str, Any]:
+        """Writes (value None releases) until a Unix time, None: for an hour; raises KeyError or CommandRejected."""
+
+    def correct(self, verb: str, names: list[str], to: str, user: str) -> list[str]:
+        """Corrects the address book; returns what was done in sentences; raises CorrectionRefused or ValueError."""
+
+    def reload(self, user: str) -> dict[str, Any]:
+        """Takes over what a running gateway can: sentences, `done` and `refused`."""
+
+    async def passwd(self, source: str, new: str, user: str, *, unfinished: bool) -> dict[str, Any]:
+        """Changes a source's password, or settles an unfinished change to `new`; raises ValueError."""
 
 
 class ControlError(GatewayError):
@@ -57,6 +68,9 @@ class ControlServer:
         app.router.add_get("/addresses", self._give(self._port.addresses))
         app.router.add_post("/read", self._read)
         app.router.add_post("/write", self._write)
+        app.router.add_post("/addresses", self._correct)
+        app.router.add_post("/reload", self._reload)
+        app.router.add_post("/passwd", self._passwd)
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
         await self._runner.setup()
         self._path.unlink(missing_ok=True)
@@ -82,11 +96,36 @@ class ControlServer:
         return web.json_response(self._port.read(body["point"]))
 
     async def _write(self, request: web.Request) -> web.Response:
-        body = await _body(request, {"point", "value", "slot"})
-        slot = body["slot"]
+        body = await _body(request, {"point", "value", "slot", "until"})
+        slot, until, user = body["slot"], body["until"], _user(request)
         if slot is not None and (isinstance(slot, bool) or not isinstance(slot, int)):
             raise ValueError("slot must be a whole number")
-        return web.json_response(await self._port.write(body["point"], body["value"], slot, _user(request)))
+        if until is not None and (isinstance(until, bool) or not isinstance(until, (int, float))):
+            raise ValueError("until must be a number, in seconds of Unix time")
+        return web.json_response(await self._port.write(body["point"], body["value"], slot, user, until=until))
+
+    async def _reload(self, request: web.Request) -> web.Response:
+        return web.json_response(self._port.reload(_user(request)))
+
+    async def _passwd(self, request: web.Request) -> web.Response:
+        body = await request.json()
+        wanted = {"source": str, "new": str, "unfinished": bool}
+        if not isinstance(body, dict) or {name: type(value) for name, value in body.items()} != wanted:
+            raise ValueError(f"the body must be an object with {', '.join(wanted)}")
+        unfinished = body["unfinished"]
+        answer = await self._port.passwd(body["source"], body["new"], _user(request), unfinished=unfinished)
+        return web.json_response(answer)
+
+    async def _correct(self, request: web.Request) -> web.Response:
+        body = await request.json()
+        match body:
+            case {"verb": str(verb), "names": list(names), "to": str(to), **rest} if not rest and _texts(names):
+                return web.json_response({"said": self._port.correct(verb, names, to, _user(request))})
+        raise ValueError("the body must be an object with verb, names (a list of texts) and to")
+
+
+def _texts(values: list[Any]) -> bool:
+    return all(isinstance(value, str) for value in values)
 
 
 @web.middleware
@@ -97,6 +136,8 @@ async def _translate(
         return await handler(request)
     except CommandRejected as error:
         return web.json_response({"error": str(error), "code": int(error.reject)}, status=409)
+    except CorrectionRefused as error:
+        return web.json_response({"error": str(error)}, status=409)
     except KeyError as error:
         return web.json_response({"error": f"there is no point {error.args[0]!r}"}, status=404)
     except ValueError as error:
@@ -122,13 +163,15 @@ def _user(request: web.Request) -> str:
         return str(uid)
 
 
-async def ask_daemon(path: Path, method: str, what: str, body: dict[str, Any] | None = None) -> Any:
+async def ask_daemon(
+    path: Path, method: str, what: str, body: dict[str, Any] | None = None, within_s: float = ANSWER_S
+) -> Any:
     """One question to the running daemon.
 
     Raises:
         ControlError: no daemon answers there, or it refused, in words.
     """
-    timeout = aiohttp.ClientTimeout(total=ANSWER_S)
+    timeout = aiohttp.ClientTimeout(total=within_s)
     try:
         async with (
             aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(path)), timeout=timeout) as client,

@@ -20,6 +20,13 @@ def book(*rows: tuple[str, str | None], pools: dict[str, str] = POOLS) -> Addres
     return AddressBook([Entry("evce", "zone", name, ident, i) for i, (name, ident) in enumerate(rows)], pools)
 
 
+ID_AND_NAME = {("1", "A"), ("2", "B"), ("3", "C")}
+
+
+def owners(addresses: AddressBook) -> list[tuple[str, str | None, int]]:
+    return [(entry.name, entry.id, entry.block) for entry in addresses.entries]
+
+
 def assign(addresses: AddressBook, *listed: tuple[str, str], capacity: int = 10) -> list[tuple[Match, int | None]]:
     found = addresses.assign("evce", "zone", listed, capacity)
     assert [(item.id, item.name) for item in found] == list(listed)
@@ -65,12 +72,61 @@ def test_I04_rule_3_same_id_and_a_new_name_keeps_the_block() -> None:
 )
 def test_C14_I10_rule_4_blocks_follow_ids_and_nothing_changes(listed: str, found: str) -> None:
     addresses = book(("A", "1"), ("B", "2"), ("C", "3"))
-    before = copy.deepcopy(addresses.entries)
+    before = owners(addresses)
     letters = {Match.SWAPPED: "S", Match.KNOWN: "K"}
     result = assign(addresses, *((item[0], item[1]) for item in listed.split()))
     assert " ".join(letters[match] + ("-" if block is None else str(block)) for match, block in result) == found
-    assert addresses.entries == before
-    assert not addresses.dirty
+    assert owners(addresses) == before
+    said = {item[0]: item[1] for item in listed.split()}
+    waiting = {entry.id: entry.new_name for entry in addresses.entries if entry.waits}
+    assert waiting == {
+        ident: name for ident, name in said.items() if (ident, name) not in ID_AND_NAME and ident in "123"
+    }
+    assert addresses.dirty, "what waits outlives the process"
+
+
+def test_C14_a_swap_stays_inhibited_while_one_of_its_ids_is_gone() -> None:
+    addresses = book(("A", "1"), ("B", "2"))
+    assign(addresses, ("1", "B"), ("2", "A"))
+    assert assign(addresses, ("1", "B")) == [(Match.SWAPPED, 0)], "half an answer does not resolve it"
+    assert assign(addresses, ("2", "A")) == [(Match.SWAPPED, 1)]
+    assert assign(addresses, ("1", "C")) == [(Match.SWAPPED, 0)], "another name does not either"
+    assert assign(addresses, ("11", "B"), ("12", "A")) == [(Match.SWAPPED, 1), (Match.SWAPPED, 0)], "nor new ids"
+    again = AddressBook(copy.deepcopy(addresses.entries), POOLS)
+    assert assign(again, ("11", "B"), ("12", "A")) == [(Match.SWAPPED, 1), (Match.SWAPPED, 0)]
+
+
+def test_C14_an_excluded_name_takes_part_in_a_swap() -> None:
+    addresses = book(("A", "1"), ("Spare", "5"))
+    found = addresses.assign("evce", "zone", [("5", "A")], 10, hidden={"1"})
+    assert [(item.match, item.entry and item.entry.block) for item in found] == [(Match.SWAPPED, 1)]
+
+
+def test_another_certificate_makes_names_count_only() -> None:
+    addresses = book(("A", "1"), ("B", "2"), ("#3", "3"))
+    assert not addresses.certify("evce", "sha256:aa")
+    assert not addresses.certify("evce", None), "plain http says nothing"
+    assert not addresses.certify("evce", "sha256:aa")
+    assert assign(addresses, ("1", "A"), ("2", "B"), ("3", "#3"))[2] == (Match.KNOWN, 2)
+    assert addresses.certify("evce", "sha256:bb")
+    found = assign(addresses, ("1", "B"), ("2", "A"), ("3", "#3"), ("4", "C"))
+    assert found == [(Match.NEW, 1), (Match.NEW, 0), (Match.SWAPPED, 2), (Match.NEW, 3)]
+    assert [(entry.name, entry.id) for entry in addresses.entries][:2] == [("A", "2"), ("B", "1")]
+    assert addresses.certificates == {"evce": "sha256:bb"}
+
+
+def test_I06_a_forgotten_name_comes_back_to_its_block() -> None:
+    addresses = book(("A", "1"), ("B", "2"))
+    addresses.entries[0].forgotten, addresses.entries[0].id = True, None
+    assert assign(addresses, ("1", "C"), ("2", "B")) == [(Match.NEW, 2), (Match.KNOWN, 1)], "its id was given up"
+    assert assign(addresses, ("1", "C"), ("2", "B"), ("9", "A"))[2] == (Match.NEW, 0)
+    assert not addresses.entries[0].forgotten
+
+
+def test_I08_a_name_that_comes_later_keeps_the_block_of_the_id() -> None:
+    addresses = book()
+    assert assign(addresses, ("7", "#7")) == [(Match.NEW, 0)]
+    assert assign(addresses, ("7", "Zone A")) == [(Match.RENAMED, 0)]
 
 
 def test_I05_every_id_new_is_bound_by_name() -> None:
@@ -189,7 +245,7 @@ def test_no_history_moves_or_reuses_a_block(steps: list[tuple[str, list[tuple[st
                 addresses.reserve(source, "zone", name, capacity)
         else:
             found = addresses.assign(source, "zone", answer, capacity)
-            given = [item.entry.block for item in found if item.entry and item.match is not Match.SWAPPED]
+            given = [item.entry.block for item in found if item.entry]
             assert len(given) == len(set(given)), "two listed resources on one block"
         if what == "remove two":
             addresses = AddressBook(copy.deepcopy(addresses.entries), pools)
@@ -213,11 +269,13 @@ def test_no_history_moves_or_reuses_a_block(steps: list[tuple[str, list[tuple[st
 @given(st.permutations([("1", "A"), ("2", "B"), ("3", "C")]), st.permutations("123"))
 def test_any_permutation_of_ids_is_inhibited_and_changes_nothing(order: list[tuple[str, str]], ids: list[str]) -> None:
     addresses = book(("A", "1"), ("B", "2"), ("C", "3"))
-    before = copy.deepcopy(addresses.entries)
+    before = owners(addresses)
     moved = {name: ident for (_, name), ident in zip([("1", "A"), ("2", "B"), ("3", "C")], ids, strict=True)}
     found = assign(addresses, *[(moved[name], name) for _, name in order])
     for (_, name), (match, block) in zip(order, found, strict=True):
         stays = moved[name] == {"A": "1", "B": "2", "C": "3"}[name]
         assert (match is Match.KNOWN) is stays
         assert block == int(moved[name]) - 1, "blocks follow ids"
-    assert addresses.entries == before
+    assert owners(addresses) == before
+    assert [match for match, _ in assign(addresses, ("1", "A"), ("2", "B"), ("3", "C"))] == [Match.KNOWN] * 3
+    assert not any(entry.waits for entry in addresses.entries), "names that are back need no confirmation"

@@ -18,9 +18,10 @@ from gateway.addressing import (
     place,
     region_faults,
     source_kind,
-    span_of,
+    spans_of,
 )
 from gateway.addressing.builtin import MAGIC, receipt
+from gateway.core.circuit import SourceState
 from gateway.core.delivery import Authority, WriteStatus
 from gateway.core.point import CommandSpec, Factor, KindSpec, ObjectSpec, PointSpec, Region, RegisterSpec
 from gateway.core.registers import Order, parse_register_type
@@ -68,6 +69,8 @@ def test_the_header_is_that_of_design_6_5() -> None:
         "points_bad": (12, "uint16"),
         "alarms_active": (13, "uint16"),
         "flags": (14, "uint16"),
+        "bms_heartbeat": (15, "uint16"),
+        "bms_heartbeat_age_s": (16, "uint16"),
         "version": (20, "string"),
         "evce.quality": (30, "enum"),
         "evce.age_s": (31, "uint16"),
@@ -79,9 +82,18 @@ def test_the_header_is_that_of_design_6_5() -> None:
     assert header.points["version"].registers[0].type.words == 10
     assert MAGIC.to_bytes(4, "big") == b"EVGW"
     assert overlaps(expand(header, "big", "big"), header.modbus, None) == []
-    span = span_of(header, 1)
+    (span,) = spans_of(header, 1)
     assert span is not None
     assert (span.first, span.count, span.fill) == (0, 100, 0), "reserved registers read 0"
+
+
+def test_the_bms_heartbeat_is_a_bacnet_object_on_demand_only() -> None:
+    assert gateway_kind("big", "big", []).bacnet is None
+    header = gateway_kind("big", "big", [], heartbeat=True)
+    served = {p.name: (p.objects[0].object, p.objects[0].at) for p in header.points.values() if p.objects}
+    assert served == {"bms_heartbeat": ("analog-value", 15), "bms_heartbeat_age_s": ("analog-input", 16)}
+    assert [p.name for p in header.points.values() if p.writable] == ["bms_heartbeat"]
+    assert overlaps(expand(header, "big", "big"), header.modbus, header.bacnet) == []
 
 
 def test_the_header_has_no_status_words_of_its_own() -> None:
@@ -159,11 +171,20 @@ def test_the_built_in_resource_source() -> None:
         "last_good": (4, "uint32"),
         "poll_ms": (6, "uint32"),
         "errors": (8, "uint32"),
+        "state": (1, "enum"),
+        "retry_in_s": (14, "uint16"),
+        "overruns": (15, "uint16"),
         "status.online": (10, "uint16"),
         "status.quality": (11, "enum"),
         "status.age_s": (12, "uint32"),
     }
     assert overlaps(expand(spec, "big", "big"), spec.modbus, spec.bacnet) == []
+
+
+def test_the_codes_of_the_state_of_a_source_never_change() -> None:
+    spec = source_kind("big", "big").points["state"]
+    assert spec.codes == {"starting": 1, "up": 2, "down": 3, "paused": 4, "taken": 5, "refused": 6}
+    assert set(spec.codes) == set(SourceState)
 
 
 def test_blocks_are_strides_from_the_first() -> None:
@@ -181,10 +202,10 @@ def test_nothing_is_served_without_a_block_or_beyond_the_region(block: int | Non
 
 
 def test_gaps_read_0xffff() -> None:
-    span = span_of(kind(), 3)
+    (span,) = spans_of(kind(), 3)
     assert span is not None
     assert (span.unit, span.first, span.count, span.fill) == (3, 1000, 600, 0xFFFF)
-    assert span_of(kind(modbus=None), 1) is None
+    assert spans_of(kind(modbus=None), 1) == []
 
 
 BIT = PointSpec(name="a", kind=ValueKind.BOOL, registers=(register(4, "bits", bit=0),))

@@ -159,7 +159,7 @@ class Meter:
             Row(f"answer of {STATIONS} statuses to register, {how}", tuple(ranked), "ms", "< 5"),
             Row("  p99", (p99,), "ms", "< 5"),
             Row("  values changed", tuple(self.changed), ""),
-            Row("  CPU per answer", tuple(sum(parts.values()) for parts in self.parts), "ms"),
+            Row("  CPU per answer", tuple(sum(parts.values()) for parts in self.parts), "ms", "< 15"),
         ]
         return rows + [Row(f"    {name}", tuple(p[name] for p in self.parts), "ms") for name in self.parts[0]]
 

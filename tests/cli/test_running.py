@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gateway.core.errors import CommandRejected, Reject
+from gateway.cli.write import end_of
+from gateway.core.errors import CommandRejected, CorrectionRefused, Reject
 from gateway.web import ControlServer
 
 Call = Callable[..., Any]
@@ -30,11 +32,31 @@ ROW = {
 }
 
 
+SLOT = {
+    "value": 20.0,
+    "origin": "modbus bms 10.0.0.9",
+    "left_s": None,
+    "until": None,
+    "failsafe": False,
+    "dry_run": False,
+}
+SLOTS = {
+    "8": {**SLOT, "origin": "cli local [bob]", "left_s": 3600, "until": "2026-11-20T17:30:00Z"},
+    "10": SLOT,
+    "11": {**SLOT, "left_s": 42},
+    "12": {**SLOT, "left_s": 0, "failsafe": True},
+    "13": {**SLOT, "value": None, "left_s": 0, "failsafe": True},
+    "14": {**SLOT, "left_s": 300, "dry_run": True},
+}
+
+
 class Gateway:
     """Knows one point and records what it is asked."""
 
     def __init__(self) -> None:
         self.writes: list[tuple[str, Any, int | None]] = []
+        self.ends: list[float | None] = []
+        self.corrections: list[tuple[str, list[str], str]] = []
         self.busy = False
 
     def status(self) -> dict[str, Any]:
@@ -46,6 +68,10 @@ class Gateway:
             "alarms": 0,
             "lease": "off",
             "dry_run": True,
+            "read_only": True,
+            "persistence_fault": "disk [full]",
+            "failsafe": ["evce/zone/A/reduction"],
+            "alarm_texts": ["evce/zone/C/reduction: slot 8 hides a tighter one"],
             "sources": [
                 {
                     "name": "evce",
@@ -56,13 +82,32 @@ class Gateway:
                     "last_good_s": None,
                     "poll_ms": 3,
                     "errors": 0,
-                }
+                    "relogins": 1,
+                    "overruns": 2,
+                    "retry_in_s": None,
+                },
+                {
+                    "name": "garage-7",
+                    "state": "taken",
+                    "reason": "taken by another [login]",
+                    "connected": False,
+                    "session_age_s": None,
+                    "last_good_s": 12.5,
+                    "poll_ms": 3,
+                    "errors": 4,
+                    "relogins": 3,
+                    "overruns": 0,
+                    "retry_in_s": 287.4,
+                },
             ],
             "points": {"good": 3},
             "inhibited": {"evce/zone/B": "two zones are named 'B'"},
             "bad": ["evce/zone/B/power: the answer has no power"],
             "foreign_limits": {"evce/zone/C/reduction": 16.0},
+            "certificates_ending": {"evce": {"ends": "2026-12-10", "days": 20}},
             "without_address": {"evce/station": 4},
+            "alike": {"evce/zone": [["Zone A", "zone a"]]},
+            "counters_restarted": {"evce/station/Bay 1/energy": [120.5, 0.0]},
             "modbus": {"port": 502, "clients": []},
             "bacnet": None,
         }
@@ -78,15 +123,25 @@ class Gateway:
     def read(self, point: str) -> dict[str, Any]:
         if point != POINT:
             raise KeyError(point)
-        return {**ROW, "slots": {"10": {"value": 20.0, "origin": "modbus bms 10.0.0.9"}}}
+        return {**ROW, "slots": SLOTS, "receipt": {"write_status": "in force", "authority": "controlled"}}
 
-    async def write(self, point: str, value: Any, slot: int | None, user: str) -> dict[str, Any]:
+    def correct(self, verb: str, names: list[str], to: str, user: str) -> list[str]:
+        assert user
+        self.corrections.append((verb, names, to))
+        if verb == "forget":
+            raise CorrectionRefused("evce/zone/A is listed by the product right now: it is not gone")
+        return ["evce/zone/A [red] is done", "and more"]
+
+    async def write(
+        self, point: str, value: Any, slot: int | None, user: str, *, until: float | None
+    ) -> dict[str, Any]:
         assert user
         if point != POINT:
             raise KeyError(point)
         if value == 3:
             raise CommandRejected(Reject.FLOOR, "3 is below the floor 6 A")
         self.writes.append((point, value, slot))
+        self.ends.append(until)
         return self.read(point)
 
 
@@ -109,6 +164,16 @@ async def ask(site: Path, gateway: Gateway, call: Call) -> AsyncIterator[Ask]:
     await server.stop()
 
 
+@pytest.fixture
+def east(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """This machine stands an hour east of Greenwich."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "XXX-1")
+        time.tzset()
+        yield
+    time.tzset()
+
+
 async def test_points_come_from_the_gateway(ask: Ask) -> None:
     said = await ask("points", "--json")
     assert (said.code, json.loads(said.out)) == (0, [ROW])
@@ -116,13 +181,23 @@ async def test_points_come_from_the_gateway(ask: Ask) -> None:
     assert (await ask("points", "no such name")).out == ""
 
 
+@pytest.mark.usefixtures("east")
 async def test_read(ask: Ask) -> None:
     said = await ask("read", POINT, "--json")
     assert (said.code, json.loads(said.out)["slots"]["10"]["value"]) == (0, 20.0)
     said = await ask("read", POINT)
     assert said.code == 0
     assert "20 A" in said.out
-    assert "slot 10: 20.0 by modbus bms 10.0.0.9" in said.out
+    assert said.out.splitlines()[-8:] == [
+        "  slot 8: 20.0 by cli local [bob], until 2026-11-20 18:30 (in 60 min), then released",
+        "  slot 10: 20.0 by modbus bms 10.0.0.9",
+        "  slot 11: 20.0 by modbus bms 10.0.0.9, lease ends in 42 s",
+        "  slot 12: FAILSAFE holds 20.0; last written by modbus bms 10.0.0.9",
+        "  slot 13: FAILSAFE released; last written by modbus bms 10.0.0.9",
+        "  slot 14: 20.0 by modbus bms 10.0.0.9, lease ends in 5 min (dry run: not sent)",
+        "  write_status: in force",
+        "  authority: controlled",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -142,6 +217,59 @@ async def test_write_sends_the_value_in_its_own_type(ask: Ask, gateway: Gateway,
     assert (await ask("write", POINT, text, "--slot", "9")).code == 0
     assert gateway.writes == [(POINT, value, 9)]
     assert type(gateway.writes[0][1]) is type(value)
+
+
+NOW = 1_795_193_400.0
+"""2026-11-20 16:50 UTC, 17:50 here."""
+
+
+@pytest.mark.usefixtures("east")
+@pytest.mark.parametrize(
+    ("until", "end"),
+    [
+        ("+2h", NOW + 7200),
+        ("+90s", NOW + 90),
+        ("+0.5h", NOW + 1800),
+        ("18:00", NOW + 600),
+        ("17:50", NOW + 86400),
+        ("17:51", NOW + 60),
+        ("9:05", NOW + 54900),
+        ("2026-11-20T18:50", NOW + 3600),
+        ("2026-11-20T18:50:30+01:00", NOW + 3630),
+        ("2026-11-20T17:00Z", NOW + 600),
+    ],
+)
+def test_C03_an_end_is_a_moment_of_this_machines_time(until: str, end: float) -> None:
+    assert end_of(until, NOW) == end
+
+
+async def test_C03_a_write_ends_when_it_is_told_to(ask: Ask, gateway: Gateway) -> None:
+    before = time.time()
+    assert (await ask("write", POINT, "20", "--until", "+2h")).code == 0
+    (end,) = gateway.ends
+    assert end is not None
+    assert before + 7200 <= end <= time.time() + 7200
+
+
+@pytest.mark.parametrize(
+    "until",
+    ["soon", "25:00", "18:60", "+2", "+0s", "-2h", "2h", "2026-13-01T10:00", "2020-01-01T10:00", "20261224", ""],
+)
+async def test_an_end_that_is_none_is_usage_and_nothing_is_written(ask: Ask, gateway: Gateway, until: str) -> None:
+    said = await ask("write", POINT, "20", f"--until={until}")
+    assert (said.code, gateway.writes) == (2, [])
+    assert said.err.endswith("say --until as 18:30, 2026-12-24T18:30 or +2h (s, m, h or d), in the future\n")
+
+
+async def test_C03_without_an_end_the_gateway_gives_its_hour(ask: Ask, gateway: Gateway) -> None:
+    assert (await ask("write", POINT, "20")).code == 0
+    assert gateway.ends == [None]
+
+
+async def test_the_help_says_that_a_write_ends(ask: Ask) -> None:
+    said = await ask("write", "--help")
+    assert "It ends by itself, after 1 h." in " ".join(said.out.split())
+    assert "2026-12-24T18:30" in said.out
 
 
 async def test_release_is_a_write_of_nothing(ask: Ask, gateway: Gateway) -> None:
@@ -170,12 +298,24 @@ async def test_status(ask: Ask, gateway: Gateway) -> None:
     assert said.out.splitlines() == [
         "Car [red] park  version 0.1.0, map 00ff",
         "up 7 s, alarms 0, leases off",
+        "PERSISTENCE FAULT: commands work, but may be lost: disk [full]",
+        "READ ONLY: every command is refused, and nothing is sent (control.read_only)",
         "DRY RUN: nothing is sent to any product",
-        "  up       evce: last good answer never, errors 0 ",
-        "points: 3 good",
+        "  FAILSAFE evce/zone/A/reduction: its BMS was lost; a write ends it",
         "  inhibited evce/zone/B: two zones are named 'B'",
+        "  alarm evce/zone/C/reduction: slot 8 hides a tighter one",
+        "  up       evce: last good answer never, errors 0, relogins 1, overruns 2",
+        "  taken    garage-7: last good answer 12.5 s ago, errors 4, relogins 3, overruns 0",
+        "           taken by another [login]; next try in 287 s",
+        (
+            "  certificate of evce ends 2026-12-10, in 20 days: renew it in the product, then put the new one into "
+            "config.yaml (`evce-gateway trust evce` shows it)"
+        ),
+        "points: 3 good",
         "  no value evce/zone/B/power: the answer has no power",
         "  not asked here evce/zone/C/reduction: 16.0 is in force upstream; `release` ends it",
+        "  names alike evce/zone: 'Zone A', 'zone a' differ by case, spaces or Unicode form only",
+        "  counter restarted evce/station/Bay 1/energy: from 120.5 to 0, its equipment was replaced",
         "  no address left for 4 of evce/station: raise `capacity` in the mapping",
         "modbus: port 502, 0 clients",
     ]

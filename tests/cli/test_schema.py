@@ -17,7 +17,7 @@ KNOWN = {
     *("$schema", "$defs", "$ref", "title", "description", "default", "examples", "const", "enum", "type", "pattern"),
     *("minLength", "maxLength", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "items", "minItems"),
     *("maxItems", "properties", "patternProperties", "additionalProperties", "required", "propertyNames", "anyOf"),
-    *("if", "then", "else"),
+    *("if", "then", "else", "oneOf", "minProperties"),
 }
 TYPES: dict[str, Callable[[Any], bool]] = {
     "object": lambda value: isinstance(value, dict),
@@ -38,6 +38,7 @@ def accepts(schema: Any, value: Any, root: dict[str, Any]) -> bool:
     judged = [
         "$ref" not in schema or accepts(root["$defs"][schema["$ref"].removeprefix("#/$defs/")], value, root),
         "anyOf" not in schema or any(accepts(item, value, root) for item in schema["anyOf"]),
+        "oneOf" not in schema or sum(accepts(item, value, root) for item in schema["oneOf"]) == 1,
         "const" not in schema or value == schema["const"],
         "enum" not in schema or value in schema["enum"],
         "type" not in schema or TYPES[schema["type"]](value),
@@ -54,7 +55,7 @@ def accepts(schema: Any, value: Any, root: dict[str, Any]) -> bool:
         judged += [schema.get("minItems", 0) <= len(value) <= schema.get("maxItems", 10**9)]
         judged += [accepts(schema.get("items", True), item, root) for item in value]
     if isinstance(value, dict):
-        judged += [set(schema.get("required", ())) <= set(value)]
+        judged += [set(schema.get("required", ())) <= set(value), schema.get("minProperties", 0) <= len(value)]
         judged += [accepts(_member(schema, key), item, root) for key, item in value.items()]
         judged += [accepts(schema.get("propertyNames", True), key, root) for key in value]
     return all(judged)

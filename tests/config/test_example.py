@@ -18,8 +18,8 @@ from gateway.config.models import Config
 from gateway.config.strict_yaml import Document, parse_yaml
 
 EXAMPLE = Path(__file__).parents[2] / "config.example.yaml"
-ALTERNATIVES = {"ca_file", "insecure", "file"}
-"""Keys that cannot stand beside their alternatives: they are there as comments."""
+ALTERNATIVES = {"ca_file", "insecure", "file", "lease_s", "on_bms_loss", "value"}
+"""Keys that cannot stand beside their alternatives, or would overrule what others say: they are there as comments."""
 
 
 def fields(model: type[BaseModel], path: tuple[str, ...] = ()) -> dict[tuple[str, ...], FieldInfo]:

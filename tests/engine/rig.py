@@ -17,9 +17,12 @@ from typing import Any
 
 from gateway.addressing import AddressBook
 from gateway.core.delivery import Authority, WriteStatus
+from gateway.core.lease import GroupTerms
 from gateway.core.point import KindSpec
 from gateway.core.priority import Origin
 from gateway.core.value import Quality, Sample, Value
+from gateway.engine.actions import ActionDesk
+from gateway.engine.alarms import Alarms
 from gateway.engine.commands import CommandDesk
 from gateway.engine.derive import Derivations
 from gateway.engine.intake import Intake
@@ -32,6 +35,7 @@ from gateway.engine.table import PointTable
 from gateway.mapping import load_mapping
 from gateway.simulator import EvceSimulator, Simulator
 from gateway.sources import BenderSession, EvceSession, Http, MappedSource, Trust, new_client_session
+from tests.engine.memory_journal import MemoryJournal
 
 MAPPINGS = Path(__file__).resolve().parents[2] / "mappings"
 MAPPING = {"desc": "evce.yaml", "nested": "evce-nested.yaml", "bender": "bender.yaml"}
@@ -55,6 +59,15 @@ class Clock:
 
     def wall(self) -> float:
         return time.time() + self.added
+
+    def boottime(self) -> float:
+        return self.monotonic()
+
+    def boot_id(self) -> str:
+        return "this boot"
+
+    def synchronised(self) -> bool:
+        return True
 
 
 class SimClock:
@@ -110,7 +123,12 @@ def faster(kinds: Sequence[KindSpec], factor: float) -> list[KindSpec]:
 class Plant:
     """One gateway without servers; `changes` are the names of every notification, in order."""
 
-    def __init__(self, policy: Policy = POLICY, overrides: dict[str, Limits] | None = None) -> None:
+    def __init__(
+        self,
+        policy: Policy = POLICY,
+        overrides: dict[str, Limits] | None = None,
+        groups: dict[str, GroupTerms] | None = None,
+    ) -> None:
         self.clock = Clock()
         self.table = PointTable(self.clock)
         self.changes: list[set[str]] = []
@@ -118,7 +136,21 @@ class Plant:
         self.sources: dict[str, MappedSource] = {}
         self.sims: dict[str, Simulator] = {}
         self.kinds: dict[str, list[KindSpec]] = {}
-        self.desk = CommandDesk(self.table, self.clock, policy, overrides)
+        self.alarms = Alarms()
+        self.journal = MemoryJournal()
+        self.actions = ActionDesk(
+            self.table, self.clock, self.journal, self.alarms, dry_run=policy.dry_run, read_only=policy.read_only
+        )
+        self.desk = CommandDesk(
+            self.table,
+            self.clock,
+            policy,
+            overrides,
+            groups=groups,
+            journal=self.journal,
+            alarms=self.alarms,
+            actions=self.actions,
+        )
         self.book = AddressBook([], {})
         self.inventory = self._inventory()
         self.intake = Intake(self.table, self.inventory, self.clock, self.desk.read_back)
@@ -134,9 +166,14 @@ class Plant:
             word_order="big",
             byte_order="big",
             unit=1,
-            on_placed=lambda resource, _points: self.desk.learn(resource),
+            on_placed=lambda resource, _points: self._learn(resource),
             on_dirty=lambda: None,
+            on_lost=self.desk.lost,
         )
+
+    def _learn(self, resource: Resource) -> None:
+        self.desk.learn(resource)
+        self.actions.learn(resource)
 
     def add(
         self,
@@ -144,19 +181,21 @@ class Plant:
         sim: Simulator,
         *,
         kinds: Sequence[KindSpec] | None = None,
-        password: str = PASSWORD,
+        password: str | Callable[[], str] = PASSWORD,
         parallel: int = 4,
         exclude: Sequence[str] = (),
         factor: float = FASTER,
+        url: str = "",
         **limits: Any,
     ) -> Poller:
-        """One source on a simulator."""
+        """One source on a simulator, or at a `url` before it."""
         dialect = sim.dialect if isinstance(sim, EvceSimulator) else "bender"
         client = new_client_session(parallel)
         CLIENTS.append(client)
         pinned = Trust(fingerprint=sim.fingerprint.removeprefix("sha256:")) if sim.certificate else Trust()
-        http = Http(client, sim.url, pinned, **limits)
+        http = Http(client, url or sim.url, pinned, wall=self.clock.wall, **limits)
         session: Any
+        secret = password if callable(password) else lambda: password
         if isinstance(sim, EvceSimulator):
             session = EvceSession(
                 http,
@@ -164,11 +203,11 @@ class Plant:
                 self.clock,
                 source=name,
                 username="bms",
-                password=lambda: password,
+                password=secret,
                 tokens=self.tokens,
             )
         else:
-            session = BenderSession(http, sim.base, self.clock, username="operator", password=lambda: password)
+            session = BenderSession(http, sim.base, self.clock, username="operator", password=secret)
         chosen = faster(list(loaded(MAPPING[dialect]).kinds.values()) if kinds is None else kinds, factor)
         self.intake.learn(chosen)
         self.kinds[name], self.sims[name] = chosen, sim
@@ -190,11 +229,12 @@ class Plant:
     @contextlib.asynccontextmanager
     async def running(self, *, desk: bool = True) -> AsyncIterator[Plant]:
         """Polls and delivers; a programming error of any task fails the test."""
-        self.desk.connect(self.intake, dict(self.sources))
+        self.actions.connect(dict(self.sources))
+        self.desk.connect(self.intake, dict(self.sources), lambda source, kind: self.pollers[source].relist(kind))
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(poller.run()) for poller in self.pollers.values()]
             if desk:
-                tasks.append(group.create_task(self.desk.run()))
+                tasks += [group.create_task(self.desk.run()), group.create_task(self.actions.run())]
             try:
                 yield self
             finally:
@@ -279,7 +319,14 @@ class Traffic:
         self.most: Counter[str] = Counter()
         self.most_at_once = 0
         self.total: Counter[str] = Counter()
-        serve = sim._serve
+        self.refused: list[str] = []
+        serve, answer = sim._serve, sim.answer
+
+        def noted(request):
+            given = answer(request)
+            if given.status == 401 and not request.path.endswith("/logout"):
+                self.refused.append(request.path)
+            return given
 
         async def counted(request):
             path = request.path.removeprefix(sim.base)
@@ -293,6 +340,7 @@ class Traffic:
                 self.now[path] -= 1
 
         monkeypatch.setattr(sim, "_serve", counted)
+        monkeypatch.setattr(sim, "answer", noted)
 
 
 async def up(plant, source="evce"):

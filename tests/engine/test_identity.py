@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
+import structlog
 from structlog.testing import capture_logs
 
+from gateway import telemetry
 from gateway.core.delivery import Authority, WriteStatus
 from gateway.core.errors import CommandRejected, Reject
 from gateway.core.point import Region
 from gateway.core.value import BAD, CONFIG_ERROR, GOOD
+from gateway.engine.vitals import Vitals
 from tests.engine.limits import limits_up
 from tests.engine.rig import Plant, limit_of, loaded, puts, until
 
@@ -21,6 +25,12 @@ async def settled(plant):
     for zone in ("Zone A", "Zone B"):
         await limits_up(plant, zone)
     await until(lambda: plant.value("evce/station/Bay 001/zone") is not None)
+
+
+def alarms(plant):
+    vitals = Vitals(plant.table, plant.inventory, plant.desk, plant.clock, version="1", map_hash=lambda: 0)
+    vitals.pollers = plant.pollers
+    return vitals.alarms_active()
 
 
 async def listed_again(plant, sim, kind="zone"):
@@ -69,15 +79,42 @@ async def test_I03_deleted_station_is_bad_and_keeps_its_address(evce, plant):
         assert new.block == 6
 
 
-async def test_I02_replaced_station_continues_at_its_place(evce, plant):
+async def test_I02_replaced_station_continues_at_its_place_and_its_counter_is_flagged_once(both, plant):
+    plant.add("evce", both)
+    async with plant.running():
+        await settled(plant)
+        name = "evce/station/Bay 001"
+        energy = await until(lambda: plant.value(f"{name}/energy"))
+        index, old = plant.index(f"{name}/power"), plant.resource("station", "Bay 001").id
+        with capture_logs() as lines:
+            new = (await both.do("replace", name="Bay 001"))["id"]
+            await until(lambda: plant.resource("station", "Bay 001").id == str(new) != old)
+            await until(lambda: plant.value(f"{name}/energy") == 0)
+            both.site.station("Bay 002").faulted = True
+            await until(lambda: plant.value("evce/station/Bay 002/status") == 9)
+        assert plant.index(f"{name}/power") == index
+        told = [line for line in lines if line["event"] in ("resource.replaced", "counter.restarted")]
+        assert [line["event"] for line in told] == ["resource.replaced", "counter.restarted"]
+        assert (told[0]["resource"], told[0]["old_id"], told[0]["id"]) == (name, old, str(new))
+        assert (told[1]["point"], told[1]["old"], told[1]["new"]) == (f"{name}/energy", energy, 0)
+        assert plant.inventory.counters.restarted == {f"{name}/energy": (energy, 0.0)}
+        assert not plant.inventory.counters, "nothing is compared any more"
+
+
+async def test_I05_a_counter_that_goes_on_after_an_import_is_no_news(evce, plant):
     plant.add("evce", evce)
     async with plant.running():
         await settled(plant)
-        index, old = plant.index("evce/station/Bay 001/power"), plant.resource("station", "Bay 001").id
-        new = (await evce.do("replace", name="Bay 001"))["id"]
-        await until(lambda: plant.resource("station", "Bay 001").id == str(new) != old)
-        await until(lambda: plant.value("evce/station/Bay 001/energy") == 0)
-        assert plant.index("evce/station/Bay 001/power") == index
+        await until(lambda: plant.value("evce/station/Bay 001/energy") is not None)
+        with capture_logs() as lines:
+            await evce.do("import")
+            await until(lambda: plant.inventory.counters)
+            await until(lambda: not plant.inventory.counters)
+        assert plant.inventory.counters.restarted == {}
+        told = [(line["event"], line.get("kind"), line.get("count")) for line in lines if "resource" in line["event"]]
+        assert ("resources.rebound", "station", 6) in told
+        assert len(told) <= 3, "one line for each kind, and none for each resource"
+        assert {event for event, *_ in told} <= {"resources.rebound", "resource.replaced"}
 
 
 async def test_I04_rename_keeps_the_block_and_moves_the_name(both, plant):
@@ -187,7 +224,10 @@ async def test_I11_changed_type_inhibits_once_and_is_logged_once(evce, plant):
             await evce.do("zone_type", name="Zone A", type="power")
             await until(lambda: plant.quality(f"{ZONE}/power") is CONFIG_ERROR)
             await listed_again(plant, evce)
-        assert plant.reason(f"{ZONE}/power") == "its type changed from 'current' to 'power'"
+        assert (
+            plant.reason(f"{ZONE}/power")
+            == "its type changed from 'current' to 'power'; confirm with `addresses confirm`"
+        )
         assert [line["event"] for line in lines].count("resource.inhibited") == 1
         assert plant.pollers["evce"].health.errors == 0
 
@@ -204,6 +244,9 @@ async def test_I12_more_stations_than_blocks(evce, plant):
             await listed_again(plant, evce, "station")
             assert plant.table.find("evce/station/Bay 005/status") is None
             assert plant.inventory.unassigned["evce", "station"] == 2
+            assert alarms(plant) == 1, "one alarm, with the count in `status`"
+            known = [plant.resource("station", f"Bay 00{i}").block for i in range(1, 5)]
+            assert known == [0, 1, 2, 3]
             await evce.do("delete", kind="station", name="Bay 005")
             await until(lambda: plant.inventory.unassigned["evce", "station"] == 1)
     full = [line for line in lines if line["event"] == "addresses.full"]
@@ -250,15 +293,67 @@ async def test_I08_I09_names_of_every_kind_are_their_own(evce, plant, name):
         assert full.split("/")[2] == name.replace("%", "%25").replace("/", "%2F")
 
 
-async def test_I08_a_zone_without_a_name_is_left_out_and_said_once(evce, plant):
-    plant.add("evce", evce)
-    evce.site.zones[2].name = ""
+@pytest.mark.parametrize("name", ["", "  "])
+async def test_I08_a_zone_without_a_name_is_served_under_its_id_until_it_gets_one(both, plant, name):
+    plant.add("evce", both)
+    both.site.zones[2].name = name
     with capture_logs() as lines:
         async with plant.running():
-            await until(lambda: plant.value(f"{ZONE}/reduction.applied") is not None)
+            await until(lambda: plant.value("evce/zone/#2/power") is not None)
+            await listed_again(plant, both)
+            index, block = plant.index("evce/zone/#2/power"), plant.resource("zone", "#2").block
+            both.site.zones[2].name = "Zone B"
+            await until(lambda: plant.value(f"{ZONE[:-1]}B/power") is not None)
+            assert plant.index("evce/zone/Zone B/power") == index
+            assert plant.resource("zone", "Zone B").block == block == 1
+    said = [line["served_as"] for line in lines if line["event"] == "list.nameless"]
+    assert said == ["#2", "none any more"]
+
+
+async def test_I08_connectors_of_a_nameless_station_are_its_own(evce, plant):
+    plant.add("evce", evce)
+    station = evce.site.station("Bay 003")
+    station.name = ""
+    async with plant.running():
+        await until(lambda: plant.value(f"evce/connector/#{station.id}#1/status") is not None)
+        assert plant.resource("connector", f"#{station.id}#1").parent is plant.resource("station", f"#{station.id}")
+
+
+@pytest.mark.parametrize("name", ["zone a", "Zone  A", "Zone\u00a0A", "\uff3aone A"], ids=ascii)
+async def test_I09_names_that_only_a_machine_tells_apart_are_two_and_said_once(evce, plant, name):
+    plant.add("evce", evce)
+    evce.site.zones[2].name = name
+    with capture_logs() as lines:
+        async with plant.running():
+            await until(lambda: plant.value(f"{ZONE}/power") is not None)
+            await until(lambda: plant.value(f"evce/zone/{name}/power") is not None)
+            assert plant.resource("zone", "Zone A").block != plant.resource("zone", name).block
+            assert plant.inventory.lookalikes == {("evce", "zone"): [["Zone A", name]]}
             await listed_again(plant, evce)
-            assert len(plant.inventory.of("evce", "zone")) == 1
-    assert [line["ids"] for line in lines if line["event"] == "list.nameless"] == ["2"]
+            assert alarms(plant) == 0, "a warning, no alarm"
+            evce.site.zones[2].name = "Zone B"
+            await until(lambda: plant.inventory.lookalikes == {("evce", "zone"): []})
+    assert len([line for line in lines if line["event"] == "names.alike"]) == 1
+
+
+@pytest.mark.parametrize(
+    "name", ["x" * 300, "two\nlines 12:00:00 [info] forged.line", "\x1b[31mred\u202e", "\ud83d\ude97"]
+)
+async def test_I08_no_name_breaks_a_log_line(evce, plant, name, capfd):
+    telemetry.configure("info", colors=False)
+    plant.add("evce", evce)
+    evce.site.zones[2].name = name.encode("utf-16", "surrogatepass").decode("utf-16")
+    try:
+        async with plant.running():
+            await until(lambda: plant.resource("zone", "Zone A").usable)
+            await evce.do("delete", kind="zone", name=evce.site.zones[2].name)
+            await until(lambda: plant.inventory.of("evce", "zone")[1].trouble == "not present")
+    finally:
+        structlog.reset_defaults()
+    lines = capfd.readouterr().err.splitlines()
+    assert len([line for line in lines if "resource.missing" in line]) == 1
+    assert not [line for line in lines if not line.isprintable() or len(line) > 600]
+    assert all(re.match(r"\d\d:\d\d:\d\d \[", line) and "] forged" not in line[:30] for line in lines)
 
 
 async def test_I13_two_products_with_the_same_names(sim_clock, evce, plant):

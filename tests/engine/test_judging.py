@@ -187,12 +187,27 @@ async def test_accepted_writes_of_one_request_are_one_notification():
     assert plant.changes[0] >= {POINT, "evce/zone/Zone B/reduction"}
 
 
-async def test_submit_never_waits_so_a_cancelled_server_leaves_no_half():
+async def test_C16_a_server_cancelled_during_the_commit_leaves_no_half():
+    """Its client got no answer, so either end is right; but the value is shown, kept and aimed at as one."""
+    plant = offline()
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(plant.desk.submit([Ask(plant.index(POINT), 60.0, 10)], BMS))
+        await asyncio.sleep(0)
+        task.cancel()
+    assert plant.sample(POINT).value == 60.0
+    assert plant.receipt("write_status") == 7
+
+
+async def test_C16_nothing_is_answered_or_sent_before_the_commit_has_ended():
     plant = offline()
     steps = plant.desk.submit([Ask(plant.index(POINT), 60.0, 10)], BMS)
+    steps.send(None)
+    point = plant.desk._points[plant.index(POINT)]
+    assert plant.journal.commits == 1
+    assert point.delivery.target is None
     with pytest.raises(StopIteration):
         steps.send(None)
-    assert plant.sample(POINT).value == 60.0
+    assert point.delivery.target is not None
 
 
 async def test_inhibited_points_refuse_values_and_take_releases():

@@ -79,7 +79,7 @@ async def test_a_put_answered_200_with_anything_is_settled_by_reading(evce, plan
         assert plant.status() is S.IN_FORCE
 
 
-@pytest.mark.parametrize("status", [400, 403, 404, 405, 409, 422, 302])
+@pytest.mark.parametrize("status", [400, 403, 405, 409, 422, 302])
 async def test_W06_refused_put_is_8_with_the_products_message_and_is_not_repeated(both, plant, status):
     plant.add("evce", both)
     async with plant.running():

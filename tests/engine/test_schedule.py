@@ -1,7 +1,8 @@
-"""When jobs are due: spread, never overlapping, never piled up."""
+"""When jobs are due: spread, a little early or late, never overlapping, never piled up."""
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from itertools import pairwise
 
@@ -25,7 +26,23 @@ def add(schedule, label, due=0.0, every_s=10.0, spread=0.0):
 
 @pytest.fixture
 def schedule():
-    return Schedule()
+    """Without jitter."""
+    return Schedule(lambda _low, _high: 0.0)
+
+
+def run_for(schedule, seconds, took=0.0, step=0.01):
+    """When each label started, with every request taking `took` seconds."""
+    runs: dict[str, list[float]] = {}
+    under_way: list[tuple[float, object, int]] = []
+    for tick in range(int(seconds / step)):
+        now = tick * step
+        for end, job, plan in [item for item in under_way if item[0] <= now]:
+            under_way.remove((end, job, plan))
+            schedule.end(job, plan, now)
+        while (started := schedule.start(now)) is not None:
+            runs.setdefault(started[0].label, []).append(now)
+            under_way.append((now + took, *started))
+    return runs
 
 
 def test_nothing_planned_waits_as_long_as_allowed(schedule):
@@ -113,6 +130,54 @@ def test_hasten(schedule):
     assert schedule.start(1.0) is None
 
 
+def test_periods_vary_by_5_percent_and_never_drift_from_their_slots():
+    schedule = Schedule(random.Random(7).uniform)
+    for i in range(1, 11):
+        add(schedule, f"zone {i}", every_s=10.0, spread=i / 10)
+    runs = run_for(schedule, 1000)
+    for i in range(1, 11):
+        first, *rest = runs[f"zone {i}"]
+        assert first == 0.0
+        off = [at - (i + 10 * round((at - i) / 10)) for at in rest]
+        assert all(-0.51 <= value <= 0.52 for value in off)
+        assert min(off) < -0.4
+        assert max(off) > 0.4
+        assert len(rest) in (99, 100)
+
+
+def test_the_same_draws_give_the_same_times():
+    both = []
+    for _ in range(2):
+        schedule = Schedule(random.Random(3).uniform)
+        add(schedule, "a")
+        both.append(run_for(schedule, 100)["a"])
+    assert both[0] == both[1]
+    other = Schedule(random.Random(4).uniform)
+    add(other, "a")
+    assert run_for(other, 100)["a"] != both[0]
+
+
+def test_U22_a_slow_answer_is_asked_for_again_when_it_is_there_and_counted(schedule):
+    add(schedule, "a", every_s=5.0)
+    runs = run_for(schedule, 91, took=9.0)["a"]
+    assert runs == pytest.approx([9.0 * i for i in range(11)], abs=0.02)
+    assert schedule.overruns == 10
+
+
+def test_an_answer_slower_than_half_its_period_does_not_change_the_period(schedule):
+    add(schedule, "a", every_s=5.0)
+    assert run_for(schedule, 31, took=4.0)["a"] == pytest.approx([0, 5, 10, 15, 20, 25, 30], abs=0.02)
+    assert schedule.overruns == 0
+
+
+def test_a_hastened_job_returns_to_its_slot(schedule):
+    add(schedule, "list zone", due=60.0, every_s=60.0)
+    schedule.hasten("list zone", 1.0)
+    job, plan = schedule.start(1.0)
+    schedule.end(job, plan, 1.1)
+    assert schedule.wait_s(1.1, 999.0) == pytest.approx(58.9)
+
+
 EVENTS = st.lists(
     st.one_of(
         st.tuples(st.just("start"), st.floats(0, 3)),
@@ -125,7 +190,7 @@ EVENTS = st.lists(
 
 @given(EVENTS)
 def test_whatever_happens_a_label_runs_once_at_a_time_and_no_job_is_lost(events):
-    schedule, now, running = Schedule(), 0.0, []
+    schedule, now, running = Schedule(random.Random(1).uniform), 0.0, []
     labels = ["a", "b"]
     for label in labels:
         add(schedule, label, every_s=1.0)

@@ -89,6 +89,23 @@ def test_stale_after_its_time_bad_after_three_times_and_good_again(table, clock)
     assert table.sample(index).reason == "no answer"
 
 
+def test_an_old_value_shows_the_newest_reason_and_what_is_derived_from_it_too(table, clock):
+    index, total = table.add("a", point()), table.add("b", PointSpec(name="b", kind=ValueKind.NUMBER))
+    table.derive(total, [index], lambda samples: (None, samples[0].quality, samples[0].reason))
+    table.update([(index, good(1.0))])
+    table.fail([index], "cannot connect")
+    assert table.sample(index).reason == ""
+    for later, quality in ((16.0, STALE), (30.0, BAD)):
+        clock.now += later
+        table.tick()
+        table.fail([index], f"certificate expired, {quality.name}")
+        assert table.sample(index)[:3] == (1.0, quality, f"certificate expired, {quality.name}")
+        assert table.sample(total).reason == f"certificate expired, {quality.name}"
+    table.update([(index, good(2.0, clock.now))])
+    table.fail([index], "once more")
+    assert table.sample(index)[:3] == (2.0, GOOD, "")
+
+
 @pytest.mark.parametrize("extra", [{"builtin": True, "read": None}, {"member_of": "zone", "read": None}])
 def test_what_has_no_read_of_its_own_does_not_age(table, clock, extra):
     index = table.add("a", PointSpec(name="p", kind=ValueKind.NUMBER, **extra))

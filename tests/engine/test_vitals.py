@@ -98,6 +98,43 @@ async def test_dead_source_ages_and_says_so(site):
         assert header(site, "alarms_active") == 1
 
 
+async def test_U20_the_circuit_of_a_source_is_points(site):
+    async with site.running():
+        await good(site)
+        assert site.value("evce/source/state") == 2
+        assert site.sample("evce/source/retry_in_s")[:2] == (None, 1)
+        assert site.value("evce/source/reason") == ""
+        await site.sims["evce"].do("listen", on=False)
+        await until(lambda: site.pollers["evce"].health.next_try is not None)
+        site.vitals.tick()
+        assert site.value("evce/source/state") == 3
+        assert site.value("evce/source/retry_in_s") in (1, 2)
+        assert "cannot connect" in site.value("evce/source/reason")
+        await site.sims["evce"].do("listen", on=True)
+        await until(lambda: site.pollers["evce"].health.state == "up")
+        site.vitals.tick()
+        assert site.value("evce/source/state") == 2
+        assert site.value("evce/source/retry_in_s") is None
+        assert site.value("evce/source/reason") == ""
+
+
+async def test_U22_overruns_and_U01_relogins_are_points(site):
+    async with site.running():
+        await good(site)
+        site.vitals.tick()
+        assert (site.value("evce/source/overruns"), site.value("evce/source/relogins")) == (0, 0)
+        site.sims["evce"].faults.add("/stations/statuses", delay_s=0.4)
+        await until(lambda: site.pollers["evce"].health.overruns > 0)
+        await site.sims["evce"].do("revoke")
+        await until(lambda: site.pollers["evce"].health.relogins == 1)
+        site.vitals.tick()
+        assert site.value("evce/source/overruns") > 0
+        assert site.value("evce/source/relogins") == 1
+        site.pollers["evce"].health.overruns = 70_000
+        site.vitals.tick()
+        assert site.value("evce/source/overruns") == 65534
+
+
 async def test_a_quiet_second_changes_only_what_counts_seconds(site):
     async with site.running():
         await good(site)

@@ -10,6 +10,7 @@ import pytest
 
 from gateway.core.point import DeriveSpec, Factor, ObjectSpec, PointSpec
 from gateway.core.value import GOOD, ValueKind
+from tests.mapping.conftest import HEAD
 
 Points = Callable[..., dict[str, PointSpec]]
 Faults = Callable[[str], list[str]]
@@ -302,3 +303,27 @@ resources:
     (fault,) = faults(text)
     assert fault.startswith("11:36 resources.zone.points.r.command.body: ")
     assert placeholder in fault or "'none'" in fault
+
+
+@pytest.mark.parametrize(
+    ("point", "wrong"),
+    [
+        ('{from: status, path: "p", frozen_after: 4s}', "must be longer than the period of its read, 4 s"),
+        ('{from: slow, path: "p", frozen_after: 1m}', "must be longer than the period of its read, 120 s"),
+        ('{from: status, path: "p", enum: {a: 1}, frozen_after: 1m}', "only a number that is read"),
+        ('{from: status, path: "p", modbus: {at: 0, type: bool}, frozen_after: 1m}', "only a number that is read"),
+        ("{derive: {op: sum, of: zone.rated}, frozen_after: 1m}", "only a number that is read"),
+        ('{from: status, path: "p", scale: {point: rated}, frozen_after: 1m}', "a scale and an offset that are num"),
+        ('{from: status, path: "p", frozen_after: 600}', "must be a duration"),
+    ],
+)
+def test_U42_frozen_after_goes_with_a_measured_number(faults: Faults, point: str, wrong: str) -> None:
+    rated = 'rated: {from: status, path: "r", modbus: {at: 40, type: float32}}'
+    (fault,) = faults(f"{HEAD}    points:\n      {rated}\n      x: {point}\n")
+    assert "resources.zone.points.x.frozen_after: " in fault
+    assert wrong in fault
+
+
+def test_U42_frozen_after_is_seconds_and_off_unless_said(points: Points) -> None:
+    found = points('x: {from: status, path: "x", frozen_after: 10m}', 'y: {from: status, path: "y"}')
+    assert (found["x"].frozen_after_s, found["y"].frozen_after_s) == (600.0, None)

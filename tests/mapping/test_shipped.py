@@ -26,7 +26,7 @@ def test_it_is_without_fault_warning_or_overlap(file: Path) -> None:
     mapping = shipped(file.name)
     assert mapping.warnings == []
     for kind in mapping.product.kinds.values():
-        assert overlaps(expand(kind, "big", "big"), kind.modbus, kind.bacnet) == []
+        assert overlaps(expand(kind, "big", "big"), kind.modbus, kind.bacnet, kind.actions_at) == []
 
 
 def test_all_of_them_fit_into_one_map() -> None:

@@ -102,6 +102,25 @@ async def test_password_change_revokes_and_follows_the_rule(evce, client):
     assert (await client.evce_login()).status == 200
 
 
+async def test_password_change_of_the_nested_dialect_is_as_strict(clock, connect):
+    async with EvceSimulator(clock=clock, tls=False, dialect="nested") as sim:
+        client = await connect(sim)
+        good = {"passwd": {"current": "Charging-2026!", "replacement": "Other-Secret-9!"}}
+        assert (await client.call("POST", "/login/passwd", good)).status == 401
+        await client.evce_login()
+        for bad in (
+            {"old_password": "Charging-2026!", "new_password": "Other-Secret-9!"},
+            {"passwd": "x"},
+            {"passwd": {"current": "Charging-2026!"}},
+            {"passwd": {**good["passwd"], "again": "Other-Secret-9!"}},
+            {"passwd": {"current": "nope", "replacement": "Other-Secret-9!"}},
+            {"passwd": {"current": "Charging-2026!", "replacement": "Short-1!"}},
+        ):
+            assert (await client.call("POST", "/login/passwd", bad)).status == 400
+        assert (await client.call("POST", "/login/passwd", good)).status == 200
+        assert sim.accounts.password == "Other-Secret-9!"
+
+
 @pytest.mark.parametrize(
     ("password", "weak"),
     [

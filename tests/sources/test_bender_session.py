@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateway.core.errors import BadAnswer, CredentialsRefused, Refused
+from gateway.core.errors import BadAnswer, CredentialsRefused, LoginHeld, Refused
 from tests.sources.rig import logins
 
 
@@ -28,6 +28,37 @@ async def test_U13_login_at_the_web_page_ends_ours_and_costs_one_new_login(bende
     assert {answer.status for answer in answers} == {200}
     assert logins(bender) == [200, 200]
     assert not bender.login.session.web
+
+
+async def test_U13_third_eviction_in_five_minutes_leaves_the_web_page_alone(bender, session, clock):
+    own = session(bender)
+    for _ in range(3):
+        await own.request("GET", "/system_state")
+        await bender.do("web_login")
+    for _ in range(10):
+        with pytest.raises(LoginHeld, match="taken by another login; pausing 5 min") as caught:
+            await own.request("GET", "/system_state")
+        assert caught.value.taken
+        clock.now += 29
+    assert logins(bender) == [200] * 3
+    assert bender.login.session.web
+    clock.now += 11
+    await own.request("GET", "/system_state")
+    assert logins(bender) == [200] * 4
+
+
+async def test_U16_401_after_every_good_login_is_three_logins_and_then_one_every_five_minutes(bender, session, clock):
+    bender.faults.add("/system_state", status=401)
+    own = session(bender)
+    for tries in (3, 4, 5):
+        for _ in range(10):
+            with pytest.raises(Refused):
+                await own.request("GET", "/system_state")
+        with pytest.raises(LoginHeld, match="clock or firmware") as caught:
+            await own.request("GET", "/system_state")
+        assert not caught.value.taken
+        assert logins(bender) == [200] * tries
+        clock.now += 301
 
 
 async def test_U14_idle_session_is_opened_again_without_a_failed_read(bender, session):

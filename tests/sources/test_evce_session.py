@@ -6,7 +6,8 @@ import asyncio
 
 import pytest
 
-from gateway.core.errors import BadAnswer, CredentialsRefused, Refused, SessionLost, Unreachable
+from gateway.core.errors import BadAnswer, CredentialsRefused, LoginHeld, Refused, SessionLost, Unreachable
+from gateway.sources.gate import clock_text
 from tests.sources.rig import Tokens, logins, sent
 
 
@@ -91,6 +92,57 @@ async def test_U41_a_product_with_a_wrong_clock_causes_no_login_loop(evce, sessi
     assert logins(evce) == [200]
 
 
+async def test_U02_third_loss_in_five_minutes_leaves_the_session_to_whoever_took_it(evce, session, clock):
+    own = session(evce)
+    for _ in range(2):
+        await own.request("GET", "/pms")
+        await evce.do("person_login")
+    await own.request("GET", "/pms")
+    await evce.do("person_login")
+    with pytest.raises(LoginHeld, match=r"taken by another login; pausing 5 min, next try ..:.. UTC") as caught:
+        await own.request("GET", "/pms")
+    assert (caught.value.taken, caught.value.retry_after_s) == (True, 300)
+    assert logins(evce) == [200, 200, 200]
+    assert evce.accounts.session.person
+    clock.now += 299
+    with pytest.raises(LoginHeld) as caught:
+        await own.request("GET", "/pms")
+    assert caught.value.retry_after_s == 1
+    assert evce.accounts.session.person
+    clock.now += 2
+    assert (await own.request("GET", "/pms")).status == 200
+    assert logins(evce) == [200] * 4
+
+
+async def test_U02_losses_spread_over_hours_are_no_reason_to_pause(evce, session, clock):
+    own = session(evce)
+    for number in range(1, 8):
+        await own.request("GET", "/pms")
+        assert own.number == number
+        await evce.do("revoke")
+        clock.now += 151
+
+
+async def test_U16_a_product_that_refuses_every_session_is_tried_three_times_and_then_every_five_minutes(
+    evce, session, clock
+):
+    evce.faults.add("/pms", status=401)
+    own = session(evce)
+    with pytest.raises(SessionLost):
+        await own.request("GET", "/pms")
+    for tries in (3, 4, 5):
+        for _ in range(20):
+            with pytest.raises(LoginHeld, match=r"refused after a good login .GET /api/v2/pms: 401") as caught:
+                await own.request("GET", "/pms")
+            assert not caught.value.taken
+        assert logins(evce) == [200] * tries
+        clock.now += 301
+    evce.faults.clear()
+    for _ in range(3):
+        await own.request("GET", "/pms")
+    assert logins(evce) == [200] * 6
+
+
 async def test_second_401_in_a_row_is_told_and_not_repeated(evce, session):
     evce.faults.add("/pms", status=401)
     own = session(evce)
@@ -101,14 +153,36 @@ async def test_second_401_in_a_row_is_told_and_not_repeated(evce, session):
 
 async def test_U09_wrong_password_is_tried_at_most_twice_and_then_never(evce, session, clock):
     own = session(evce, password="Wrong-2026!!")
+    with pytest.raises(
+        CredentialsRefused, match=r"^user or password of 'bms' refused; next try \d\d:\d\d UTC$"
+    ) as caught:
+        await own.request("GET", "/stations")
+    assert caught.value.retry_after_s == 60
     for _ in range(10):
-        with pytest.raises(CredentialsRefused, match="'bms' refused") as caught:
+        clock.now += 3600
+        with pytest.raises(CredentialsRefused, match="mend it, then `evce-gateway reload`") as caught:
             await own.request("GET", "/stations")
         assert caught.value.retry_after_s is None
-        clock.now += 3600
-    assert 1 <= len(logins(evce)) <= 2
-    assert set(logins(evce)) == {401}
+    assert logins(evce) == [401, 401]
     assert not evce.accounts.blocked
+
+
+async def test_U09_after_a_person_says_it_is_mended_it_is_tried_at_once_and_twice_again(evce, session, clock):
+    own = session(evce, password="Wrong-2026!!")
+    for _ in range(5):
+        with pytest.raises(CredentialsRefused):
+            await own.open()
+        clock.now += 61
+    own.retry()
+    for _ in range(5):
+        with pytest.raises(CredentialsRefused):
+            await own.open()
+        clock.now += 61
+    assert logins(evce) == [401] * 4
+    await evce.do("set_password", password="Wrong-2026!!")
+    own.retry()
+    await own.open()
+    assert logins(evce)[-1] == 200
 
 
 async def test_U09_waiting_requests_do_not_add_tries(evce, session):
@@ -118,32 +192,72 @@ async def test_U09_waiting_requests_do_not_add_tries(evce, session):
     assert len(logins(evce)) <= 2
 
 
-async def test_U10_blocked_account_is_left_alone_for_half_an_hour(evce, session, clock):
+async def test_U10_blocked_account_is_tried_after_30_min_1_h_and_2_h_and_then_left_alone(evce, session, clock):
     await evce.do("block")
     own = session(evce)
-    with pytest.raises(CredentialsRefused, match="blocked") as caught:
-        await own.open()
-    assert caught.value.retry_after_s == 1800
-    clock.now += 1799
+    since, due = clock_text(clock.wall()), clock_text(clock.wall() + 1800)
+    for wait_s in (1800, 3600, 7200):
+        with pytest.raises(CredentialsRefused, match="blocked") as caught:
+            await own.open()
+        assert caught.value.retry_after_s == wait_s
+        assert f"login refused since {since}, next try {clock_text(clock.wall() + wait_s)}: POST" in str(caught.value)
+        clock.now += wait_s - 1
+        with pytest.raises(CredentialsRefused) as caught:
+            await own.request("GET", "/stations")
+        assert caught.value.retry_after_s == 1
+        clock.now += 2
+    assert due != since
+    for _ in range(3):
+        with pytest.raises(CredentialsRefused, match=r"not tried again.*blocked.*`evce-gateway reload`") as caught:
+            await own.open()
+        assert caught.value.retry_after_s is None
+        clock.now += 86400
+    assert logins(evce) == [403] * 4
+
+
+async def test_U10_a_login_that_succeeds_clears_the_refusals(evce, session, clock):
+    await evce.do("block")
+    own = session(evce)
+    for wait_s in (1801, 3601):
+        with pytest.raises(CredentialsRefused):
+            await own.open()
+        clock.now += wait_s
+    await evce.do("unblock")
+    await own.open()
+    assert logins(evce) == [403, 403, 200]
+    await evce.do("block")
+    await evce.do("revoke")
     with pytest.raises(CredentialsRefused) as caught:
         await own.request("GET", "/stations")
-    assert caught.value.retry_after_s == 1
-    assert logins(evce) == [403]
-    await evce.do("unblock")
-    clock.now += 2
-    await own.open()
-    assert logins(evce) == [403, 200]
+    assert caught.value.retry_after_s == 1800
 
 
-async def test_U03_occupied_session_waits_for_the_idle_time_and_says_so(evce, session, clock):
+async def test_U03_U05_occupied_session_waits_for_the_idle_time_and_says_so(evce, session, clock):
+    """Without a stored token there is nothing to log out: only the idle time ends the other session."""
     await evce.do("second_login", mode="refuse")
     await evce.do("person_login")
     own = session(evce)
-    with pytest.raises(CredentialsRefused, match=r"already connected.*30 min"):
+    since, due = clock_text(clock.wall()), clock_text(clock.wall() + 1800)
+    with pytest.raises(CredentialsRefused, match=f"since {since}, next try {due}: .*already connected"):
         await own.open()
     with pytest.raises(CredentialsRefused):
         await own.open()
     assert logins(evce) == [403]
+    evce.accounts.session.last_used -= 1801
+    clock.now += 1801
+    await own.open()
+    assert logins(evce) == [403, 200]
+
+
+async def test_U03_the_stored_token_is_logged_out_before_the_login_is_tried(evce, session, tokens):
+    await session(evce).open()
+    await evce.do("second_login", mode="refuse")
+    await session(evce).open()
+    assert logins(evce) == [200, 200]
+    tokens.token = "another one's"
+    with pytest.raises(CredentialsRefused, match="already connected"):
+        await session(evce).open()
+    assert [request.path.rpartition("/")[2] for request in evce.received[-2:]] == ["logout", "login"]
 
 
 @pytest.mark.parametrize("body", ['{"token": 5}', "[]", '{"token": ""}', '{"token": "a\\nb"}', ""])
@@ -206,7 +320,7 @@ async def test_C07_a_command_is_not_carried_over_into_a_new_session(evce, source
     with pytest.raises(SessionLost, match="not sent"):
         await put_limit(own, 60.0, 1)
     assert sent(evce, "/em/zones/1/reduction") == [401]
-    assert await put_limit(own, 60.0, 2) == "200 {}"
+    assert str(await put_limit(own, 60.0, 2)) == "200 {}"
     assert evce.site.zones[1].reduction.value_a == 60.0
 
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
 import time
+import tracemalloc
 
 import pytest
 
 from gateway.core.errors import Ambiguous, BadAnswer, Refused, SourceError, Unreachable
-from gateway.sources.http import decode
+from gateway.sources.http import CONNECT_S, LARGEST_ANSWER, TOTAL_S, decode
+from gateway.sources.names import RESOLVE_S
+from tests.faults.proxy import FaultProxy, garbage, reset, trickle
 from tests.sources.rig import sent
 
 LIMIT = {"type": "current", "value": 60.0, "valid_mode": "permanent"}
@@ -141,13 +145,6 @@ async def test_U20_closed_port_is_unreachable_and_nothing_was_carried_out(evce, 
     assert not isinstance(caught.value, Ambiguous)
 
 
-async def test_U40_unknown_host(http, evce, monkeypatch):
-    path = http(evce)
-    monkeypatch.setattr(path, "_url", "http://no-such-host.invalid")
-    with pytest.raises(Unreachable, match=r"host name is not known: no-such-host\.invalid"):
-        await path.request("GET", "/x")
-
-
 @pytest.mark.parametrize(
     ("header", "wait_s"), [("5", 5.0), ("2.5", 2.5), ("-3", 0.0), ("1e9", 3600.0), ("soon", None), ("nan", None)]
 )
@@ -184,25 +181,78 @@ async def test_401_is_a_lost_session_whatever_its_body_is(evce, session, body):
     assert own.number == 2
 
 
-async def test_U21_blackhole_is_given_up_after_the_connect_time(http, evce, monkeypatch):
-    """A listening socket with a full backlog drops further SYNs, as a black hole does."""
-    import socket
+@pytest.fixture
+async def behind(evce):
+    """A proxy before the product, and its path."""
+    async with FaultProxy(("127.0.0.1", evce._port)) as proxy:
+        yield proxy
 
-    with socket.socket() as hole:
-        hole.bind(("127.0.0.1", 0))
-        hole.listen(0)
-        port = hole.getsockname()[1]
-        fillers = [socket.socket() for _ in range(4)]
-        for filler in fillers:
-            filler.setblocking(False)
-            filler.connect_ex(("127.0.0.1", port))
-        path = http(evce, connect_s=0.3, total_s=5.0)
-        monkeypatch.setattr(path, "_url", f"http://127.0.0.1:{port}")
-        with pytest.raises(Unreachable, match=r"no connection within 0.3 s") as caught:
-            await asyncio.wait_for(path.request("PUT", "/x", body={}), 4)
-        assert not isinstance(caught.value, Ambiguous)
-        for filler in fillers:
-            filler.close()
+
+async def test_U21_blackhole_is_given_up_after_the_connect_time(http, evce, behind, monkeypatch):
+    path = http(evce, connect_s=0.3, total_s=5.0)
+    monkeypatch.setattr(path, "_url", f"http://127.0.0.1:{behind.port}")
+    await behind.blackhole()
+    began = time.monotonic()
+    with pytest.raises(Unreachable, match=r"no connection within 0.3 s") as caught:
+        await asyncio.wait_for(path.request("PUT", "/x", body={}), 4)
+    assert not isinstance(caught.value, Ambiguous)
+    assert 0.3 <= time.monotonic() - began < 2
+    await behind.listen()
+    with pytest.raises(Refused):
+        await path.request("GET", "/api/v2/pms")
+
+
+@pytest.mark.parametrize("whole_s", [0.3, 0.6])
+async def test_U23_no_pace_of_a_trickle_outlives_the_total_time(http, evce, behind, monkeypatch, whole_s):
+    """Every byte renews a time-out per read; only the total time ends it."""
+    path = http(evce, connect_s=0.1, total_s=whole_s)
+    monkeypatch.setattr(path, "_url", f"http://127.0.0.1:{behind.port}")
+    behind.fault = trickle(1, 0.05)
+    began = time.monotonic()
+    with pytest.raises(Ambiguous, match=rf"^GET /api/v2/pms: no answer within {whole_s} s$"):
+        await path.request("GET", "/api/v2/pms")
+    assert whole_s <= time.monotonic() - began < whole_s + 1
+
+
+async def test_U24_a_connection_that_broke_is_not_used_again(http, evce, behind, monkeypatch):
+    path = http(evce)
+    monkeypatch.setattr(path, "_url", f"http://127.0.0.1:{behind.port}")
+    behind.next.append(reset(60))
+    with pytest.raises(Unreachable):
+        await path.request("PUT", "/api/v2/pms", body={})
+    for _ in range(2):
+        with pytest.raises(Refused):
+            await path.request("GET", "/api/v2/pms")
+    assert behind.accepted == 2
+
+
+async def test_U27_memory_stays_flat_whatever_comes(evce, session):
+    own = session(evce)
+    await own.open()
+    evce.faults.add("/stations", replace="huge", megabytes=100.0)
+    evce.faults.add("/pms", replace="gzip_bomb", megabytes=100.0)
+    gc.collect()
+    tracemalloc.start()
+    try:
+        for _ in range(3):
+            with pytest.raises(BadAnswer, match=r"answer too large \(over 4096 kB\)"):
+                await own.request("GET", "/stations")
+            with pytest.raises(BadAnswer, match="compressed"):
+                await own.request("GET", "/pms")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 16 * 1024 * 1024
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT"])
+async def test_U26_bytes_that_are_no_http_leave_the_end_of_a_request_unknown(http, evce, behind, monkeypatch, method):
+    path = http(evce)
+    monkeypatch.setattr(path, "_url", f"http://127.0.0.1:{behind.port}")
+    behind.fault = garbage()
+    with pytest.raises(Ambiguous) as caught:
+        await path.request(method, "/api/v2/pms", body={} if method == "PUT" else None)
+    assert str(caught.value) == f"{method} /api/v2/pms: what came back is not HTTP: 'Bad status line'"
 
 
 @pytest.mark.parametrize("text", ["NaN", "[Infinity]", "1e999", "-1e999"])
@@ -236,3 +286,8 @@ async def test_every_fault_is_a_source_error_and_the_session_lives(evce, session
     evce.faults.clear()
     assert (await own.request("GET", "/pms")).status == 200
     assert own.number == 1
+
+
+def test_U21_U23_U27_the_limits_a_site_has():
+    assert (CONNECT_S, TOTAL_S, LARGEST_ANSWER) == (5.0, 10.0, 4 * 1024 * 1024)
+    assert RESOLVE_S < TOTAL_S

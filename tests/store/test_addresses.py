@@ -56,7 +56,7 @@ def refused(store: Store) -> str:
 
 
 def test_nothing_was_given_yet(store: Store) -> None:
-    assert store.load_addresses() == []
+    assert store.load_addresses().entries == []
     assert list(store.folder.iterdir()) == [], "looking changes nothing"
 
 
@@ -64,7 +64,7 @@ def test_nothing_was_given_yet(store: Store) -> None:
 def test_I08_odd_names_come_back(store: Store, name: str) -> None:
     entries = [Entry("evce", "zone", name, name, 0), Entry("evce", "zone", "next", None, 1)]
     store.save_addresses(entries)
-    assert store.load_addresses() == entries
+    assert store.load_addresses().entries == entries
     lines = (store.folder / ADDRESSES).read_bytes().split(b"\n")
     assert len(lines) == 8, "one line an entry, whatever its name"
 
@@ -76,19 +76,19 @@ def test_I08_odd_names_come_back(store: Store, name: str) -> None:
 def test_any_names_come_back(store: Store, names: list[str]) -> None:
     entries = [Entry("evce", "zone", name, name or None, block) for block, name in enumerate(names)]
     store.save_addresses(entries)
-    assert store.load_addresses() == entries
+    assert store.load_addresses().entries == entries
 
 
 def test_half_a_surrogate_pair_does_not_break_the_file(store: Store) -> None:
     store.save_addresses([Entry("evce", "zone", "a\ud800b", "1", 0)])
-    assert store.load_addresses() == [Entry("evce", "zone", "a\ufffdb", "1", 0)]
+    assert store.load_addresses().entries == [Entry("evce", "zone", "a\ufffdb", "1", 0)]
 
 
 def test_the_file_is_for_people(store: Store) -> None:
     store.save_addresses(ENTRIES)
     text = (store.folder / ADDRESSES).read_text(encoding="utf-8")
     assert text.splitlines()[2:] == [
-        "version: 1",
+        "version: 2",
         "count: 2",
         "blocks:",
         '  - {source: "evce", kind: "zone", name: "Zone A", id: "1", block: 0}',
@@ -99,7 +99,7 @@ def test_the_file_is_for_people(store: Store) -> None:
 
 def test_a_hand_made_file_needs_no_count(store: Store) -> None:
     write(store, "version: 1\nblocks:\n- {source: evce, kind: zone, name: no, block: 4}\n")
-    assert store.load_addresses() == [Entry("evce", "zone", "no", None, 4)]
+    assert store.load_addresses().entries == [Entry("evce", "zone", "no", None, 4)]
 
 
 ROW = "- {{source: e, kind: z, name: {}, block: {}}}\n"
@@ -123,11 +123,11 @@ def test_H03_a_broken_file_uses_the_last_generation_and_is_kept(store: Store, te
     store.save_addresses(ENTRIES[:1])
     store.save_addresses(ENTRIES)
     path = write(store, text)
-    assert store.load_addresses() == ENTRIES[:1]
+    assert store.load_addresses().entries == ENTRIES[:1]
     assert (store.folder / "addresses.yaml.broken").read_text() == text
     store.close()
     again = Store(store.folder)
-    assert again.load_addresses() == ENTRIES[:1], "a second start finds them too"
+    assert again.load_addresses().entries == ENTRIES[:1], "a second start finds them too"
     assert path.read_text() == (store.folder / "addresses.yaml.1").read_text()
 
 
@@ -148,7 +148,7 @@ def test_a_missing_file_is_not_an_empty_one_when_there_was_a_generation(store: S
     store.save_addresses(ENTRIES)
     store.save_addresses(ENTRIES)
     (store.folder / ADDRESSES).unlink()
-    assert store.load_addresses() == ENTRIES
+    assert store.load_addresses().entries == ENTRIES
 
 
 def test_who_does_not_hold_the_lock_changes_nothing(store: Store) -> None:
@@ -156,7 +156,7 @@ def test_who_does_not_hold_the_lock_changes_nothing(store: Store) -> None:
     store.save_addresses(ENTRIES)
     write(store, "{")
     before = {path.name: path.read_bytes() for path in store.folder.iterdir()}
-    assert store.load_addresses() == ENTRIES
+    assert store.load_addresses().entries == ENTRIES
     assert {path.name: path.read_bytes() for path in store.folder.iterdir()} == before
 
 
@@ -164,11 +164,11 @@ def test_H16_a_file_of_a_newer_gateway_is_refused_and_left_alone(store: Store) -
     store.open()
     store.save_addresses(ENTRIES)
     store.save_addresses(ENTRIES)
-    path = write(store, "version: 2\nregions: {}\n")
+    path = write(store, "version: 3\nregions: {}\n")
     assert refused(store).endswith(
-        "version: was written by a newer gateway (version 2); run that one, or restore a backup"
+        "version: was written by a newer gateway (version 3); run that one, or restore a backup"
     )
-    assert path.read_text() == "version: 2\nregions: {}\n"
+    assert path.read_text() == "version: 3\nregions: {}\n"
     store.close()
 
 
@@ -181,7 +181,7 @@ def test_H01_a_full_disk_leaves_the_old_file(store: Store, monkeypatch: pytest.M
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
         store.save_addresses([*ENTRIES, Entry("evce", "zone", "C", "3", 2)])
-    assert store.load_addresses() == ENTRIES
+    assert store.load_addresses().entries == ENTRIES
 
 
 def test_generations_work_without_hard_links(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,7 +192,7 @@ def test_generations_work_without_hard_links(store: Store, monkeypatch: pytest.M
     store.save_addresses(ENTRIES[:1])
     store.save_addresses(ENTRIES)
     write(store, "{")
-    assert store.load_addresses() == ENTRIES[:1]
+    assert store.load_addresses().entries == ENTRIES[:1]
 
 
 def test_every_save_is_a_new_file(store: Store) -> None:
@@ -256,3 +256,47 @@ def test_H01_a_token_that_cannot_be_kept_costs_nothing(tmp_path: Path) -> None:
     store = Store(tmp_path)
     store.save_token("evce", "abc")
     assert store.load_token("evce") is None
+
+
+# -- what version 2 brought -----------------------------------------------------------------------------------------
+
+
+def test_a_file_of_version_1_loads(store: Store) -> None:
+    write(store, 'version: 1\ncount: 1\nblocks:\n  - {source: "e", kind: "zone", name: "A", id: "1", block: 0}\n')
+    saved = store.load_addresses()
+    assert (saved.entries, saved.certificates) == ([Entry("e", "zone", "A", "1", 0)], {})
+
+
+def test_C14_I11_what_waits_and_what_is_out_of_use_comes_back(store: Store) -> None:
+    entries = [
+        Entry("evce", "zone", "A", "1", 0, guard="current", new_name="B\n", new_guard="power"),
+        Entry("evce", "zone", "B", None, 1, forgotten=True),
+        Entry("evce", "zone", "B", None, 2, retired=True),
+    ]
+    store.save_addresses(entries, {"evce": "sha256:ab"})
+    saved = store.load_addresses()
+    assert (saved.entries, saved.certificates) == (entries, {"evce": "sha256:ab"})
+    text = (store.folder / ADDRESSES).read_text(encoding="utf-8")
+    assert text.splitlines()[2:] == [
+        "version: 2",
+        "count: 3",
+        'certificates: {"evce": "sha256:ab"}',
+        "blocks:",
+        '  - {source: "evce", kind: "zone", name: "A", id: "1", block: 0, '
+        + 'guard: "current", new_name: "B\\U0000000a", new_guard: "power"}',
+        '  - {source: "evce", kind: "zone", name: "B", id: null, block: 1, forgotten: true}',
+        '  - {source: "evce", kind: "zone", name: "B", id: null, block: 2, retired: true}',
+    ]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_root_leaves_the_file_to_the_one_the_gateway_runs_as(store: Store) -> None:
+    store.save_addresses(ENTRIES)
+    path = store.folder / ADDRESSES
+    os.chown(path, 12345, 12346)
+    store.save_addresses(ENTRIES[:1])
+    assert (path.stat().st_uid, path.stat().st_gid) == (12345, 12346)
+    os.chown(store.folder, 12347, 12348)
+    path.unlink()
+    store.save_addresses(ENTRIES)
+    assert (path.stat().st_uid, path.stat().st_gid) == (12347, 12348)

@@ -55,6 +55,8 @@ class _Check:
             self._within(name, kind, at)
             for key, point in (kind.get("points") or {}).items():
                 self._point(name, point, (*at, "points", key), self.product.kinds[name].points[key])
+        if isinstance(passwd := self.document.data.get("passwd"), dict):
+            self._command(passwd, ("passwd",))
 
     # -- where a document comes from ---------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from gateway.mapping.openapi.emit import line, note_line
 from gateway.mapping.openapi.hints import CONNECTED, POINTS
 from gateway.mapping.openapi.leaves import Leaf, best, leaves_of, plain, states_of
 from gateway.mapping.openapi.lists import Listing, connectors, id_of, listing
+from gateway.mapping.openapi.passwd import passwd_lines
 from gateway.mapping.openapi.quantities import scale_between
 from gateway.mapping.openapi.reduction import draft_reduction
 from gateway.mapping.openapi.shape import Shape, without_null
@@ -46,6 +47,7 @@ def propose(api: Api, template: Mapping[str, Any], extends: str) -> Proposal:
     ]
     if api.base and api.base != template.get("base", "/api/v2"):
         head.append(line(0, "base", api.base))
+    head += passwd_lines(api, template, draft.base)
     body = draft.lines if draft.lines else ["  {}"]
     return Proposal("\n".join([*head, "", "resources:", *body, ""]), draft.found, draft.unknown)
 

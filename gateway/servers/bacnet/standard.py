@@ -170,6 +170,8 @@ COMMAND_ERRORS: dict[Reject, Error] = {
     Reject.INHIBITED: OPERATIONAL_PROBLEM,
     Reject.BUSY: BUSY,
     Reject.UPSTREAM: OPERATIONAL_PROBLEM,
+    Reject.NO_HEARTBEAT: OPERATIONAL_PROBLEM,
+    Reject.READ_ONLY: OPERATIONAL_PROBLEM,
 }
 """What a refused command is called in BACnet."""
 

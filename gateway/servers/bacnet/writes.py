@@ -11,8 +11,10 @@ from collections.abc import Callable, Sequence
 from ipaddress import IPv4Address, IPv4Network
 from typing import NamedTuple
 
+from gateway.addressing.builtin import HEARTBEAT
 from gateway.core.errors import CommandRejected
 from gateway.core.priority import RESERVED_SLOT, Origin
+from gateway.core.value import GOOD, Sample, Value
 from gateway.engine.ports import Ask, Commands
 from gateway.servers.bacnet import codec
 from gateway.servers.bacnet.codec import Malformed, Primitive, RejectReason, Tags
@@ -24,6 +26,7 @@ from gateway.servers.bacnet.standard import (
     LOWEST_PRIORITY,
     OPERATIONAL_PROBLEM,
     UNKNOWN_OBJECT,
+    VALUE_OUT_OF_RANGE,
     WRITE_ACCESS_DENIED,
     Error,
     Prop,
@@ -32,6 +35,7 @@ from gateway.servers.bacnet.standard import (
 )
 from gateway.servers.bacnet.store import ObjectStore
 
+LARGEST_HEARTBEAT = 0xFFFF
 ANSWER_WITHIN_S = 1.8
 """Time for all of a request's commands; clients give up after 3 s."""
 
@@ -103,9 +107,19 @@ class Writes:
         release = element.value.tag == codec.NULL
         if release and not record.commandable:
             return  # accepted without effect since protocol revision 21
-        value = None if release else record.accept(element.value)
-        await self._commands.submit([Ask(record.index, value, element.priority)], Origin("bacnet", peer.text))
+        value, origin = None if release else record.accept(element.value), Origin("bacnet", peer.text)
+        if record.spec.builtin and record.spec.name == HEARTBEAT and value is not None:
+            self._take_heartbeat(record, value, origin)
+        else:
+            await self._commands.submit([Ask(record.index, value, element.priority)], origin)
         self._on_write()
+
+    def _take_heartbeat(self, record: PointRecord, value: Value, origin: Origin) -> None:
+        """A sign of life; its object shows it at once."""
+        if not isinstance(value, (int, float)) or not 0 <= value <= LARGEST_HEARTBEAT or value != int(value):
+            raise Refusal(VALUE_OUT_OF_RANGE)
+        self._commands.heartbeat(origin.group, int(value))
+        record.show(Sample(value, GOOD, "", 0.0))
 
 
 def error_of(refused: Refusal | CommandRejected | TimeoutError) -> Error:

@@ -2,6 +2,7 @@
 
 from gateway.servers.modbus.groups import ClientGroup
 from gateway.servers.modbus.house import Counters
+from gateway.servers.modbus.security import Security
 from gateway.servers.modbus.server import ModbusServer
 
-__all__ = ["ClientGroup", "Counters", "ModbusServer"]
+__all__ = ["ClientGroup", "Counters", "ModbusServer", "Security"]

@@ -42,6 +42,8 @@ REJECT_CODES: dict[Reject, Code] = {
     Reject.INHIBITED: Code.FAILURE,
     Reject.BUSY: Code.BUSY,
     Reject.UPSTREAM: Code.FAILURE,
+    Reject.NO_HEARTBEAT: Code.FAILURE,
+    Reject.READ_ONLY: Code.FAILURE,
 }
 
 

@@ -22,6 +22,7 @@ from gateway.servers.modbus.codes import Code, Refusal, reject_code
 from gateway.servers.modbus.groups import ClientGroup
 from gateway.servers.modbus.house import House
 from gateway.servers.modbus.image import Image
+from gateway.servers.modbus.security import role_of
 from gateway.servers.modbus.writes import PARSERS, Write
 
 HEAD = Struct(">HHHBB")
@@ -29,6 +30,8 @@ HEAD = Struct(">HHHBB")
 ANSWER = Struct(">HHHBBB")
 """The same and one byte: a byte count or an exception code."""
 TWO_WORDS = Struct(">HH")
+READ = Struct(">HHHBBHH")
+"""A whole read request, which is what a client sends nearly always: MBAP header, function, address, quantity."""
 LONGEST_PDU, LONGEST_ANSWERED = 253, 260
 """A length field of 255..260 is answered with 03; beyond, framing is lost."""
 IDENTIFICATION = 43
@@ -63,6 +66,7 @@ class Connection(ServerRequestHandler):
     """
 
     group: ClientGroup
+    _origin: Origin
 
     def __init__(self, shell: Any, house: House) -> None:
         super().__init__(shell, None, None, None)  # type: ignore[no-untyped-call]
@@ -84,13 +88,16 @@ class Connection(ServerRequestHandler):
         """Lets the client in, or shuts the door before a byte is read."""
         self._wire = wire = cast("asyncio.Transport", self.transport)
         peer = wire.get_extra_info("peername")
-        group = self._house.door.enter(self, peer[0]) if peer else None
+        tls = wire.get_extra_info("ssl_object")
+        role = None if tls is None else role_of(tls.getpeercert(binary_form=True))
+        group = self._house.door.enter(self, peer[0], role) if peer else None
         if group is None:
             self.abort()
             return
         self.group, self._strict = group, group.gaps == "strict"
         self.address = f"[{peer[0]}]:{peer[1]}" if ":" in peer[0] else f"{peer[0]}:{peer[1]}"
         wire.set_write_buffer_limits(high=UNREAD_BYTES)
+        self._origin = Origin("modbus", self.address, group.name)
         self._idle = self.loop.call_later(self._house.idle_s, self._check_idle)
 
     def callback_disconnected(self, exc: Exception | None) -> None:
@@ -112,7 +119,7 @@ class Connection(ServerRequestHandler):
     def eof_received(self) -> bool:  # type: ignore[override]
         """A client that only shut its sending side still gets the answer to a pending write."""
         self._ended = True
-        return self.busy
+        return self.busy and self._wire is not None and self._wire.get_extra_info("ssl_object") is None
 
     def abort(self) -> None:
         """Closes at once; what waits is dropped."""
@@ -122,8 +129,15 @@ class Connection(ServerRequestHandler):
             self._wire.abort()
 
     def data_received(self, data: bytes) -> None:
-        """Takes bytes in any cut."""
+        """Takes bytes in any cut; one whole read, alone, has a way of its own that is half as long."""
         self.last = self.loop.time()
+        if len(data) == READ.size and not self._bytes and not self.busy:
+            transaction, protocol, length, unit, function, address, count = READ.unpack(data)
+            if (protocol, length) == (0, 6) and function in {3, 4}:
+                self.requests += 1
+                self._house.counters.requests += 1
+                self._send(self._read_registers(transaction, unit, function, address, count))
+                return
         self._bytes = self._bytes + data if self._bytes else data
         if not self.busy:
             pending = self._answer_ready()
@@ -144,7 +158,7 @@ class Connection(ServerRequestHandler):
             position = end
             self.requests += 1
             if function in {3, 4}:
-                out += self._read_registers(transaction, unit, function, data[start:end])
+                out += self._read_part(transaction, unit, function, data[start:end])
             else:
                 answer = self._answer(transaction, unit, function, data[start:end])
                 if isinstance(answer, Pending):
@@ -180,18 +194,28 @@ class Connection(ServerRequestHandler):
         elif self._half is None and self._wire is not None:
             self._half = self.loop.call_later(self._house.half_frame_s, self._end_half)
 
-    def _read_registers(self, transaction: int, unit: int, function: int, pdu: bytes) -> bytes:
+    def _read_part(self, transaction: int, unit: int, function: int, pdu: bytes) -> bytes:
+        """A read that came with others, or cut; it may be of any length."""
+        if len(pdu) != 5:
+            code = Code.VALUE if unit in self._house.images else Code.NO_TARGET
+            return self._exception(transaction, unit, function, code)
+        return self._read_registers(transaction, unit, function, *TWO_WORDS.unpack_from(pdu, 1))
+
+    def _read_registers(self, transaction: int, unit: int, function: int, address: int, count: int) -> bytes:
         """FC3 and FC4 (V1.1b3, 6.3 and 6.4)."""
         image = self._house.images.get(unit)
         if image is None:
             return self._exception(transaction, unit, function, Code.NO_TARGET)
-        if len(pdu) != 5:
-            return self._exception(transaction, unit, function, Code.VALUE)
-        address, count = TWO_WORDS.unpack_from(pdu, 1)
         found = image.read_registers(address, count, self._strict)
         if isinstance(found, Code):
             return self._exception(transaction, unit, function, found)
+        if image.own.cover(address, count):
+            self._show_own(image, found, address)
         return ANSWER.pack(transaction, 0, 3 + 2 * count, unit, function, 2 * count) + found
+
+    def _show_own(self, image: Image, found: bytearray, address: int) -> None:
+        """The client group's own heartbeat into what was read."""
+        image.own.show(found, address, self._house.commands.heartbeat_of(self._origin.group))
 
     def _answer(self, transaction: int, unit: int, function: int, pdu: bytes) -> bytes | Pending:
         """Every other function: its answer, or the write that awaits acceptance."""
@@ -265,15 +289,19 @@ class Connection(ServerRequestHandler):
         """All or nothing; the answer's frame."""
         house, write = self._house, pending.write
         where = (pending.transaction, pending.unit, pending.function)
-        asks = [Ask(index, value, self.group.slot) for index, value in write.values.items()]
+        heartbeat = pending.image.own.heartbeat
+        asks = [Ask(i, value, self.group.slot) for i, value in write.values.items() if i != heartbeat]
         try:
             async with asyncio.timeout(house.write_timeout_s):
-                await house.commands.submit(asks, Origin("modbus", self.address, self.group.name))
+                if asks:
+                    await house.commands.submit(asks, self._origin)
         except CommandRejected as rejected:
             return self._exception(*where, reject_code(rejected.reject))
         except TimeoutError:
             house.counters.write_timeouts += 1
             return self._exception(*where, Code.BUSY)
+        if heartbeat in write.values:
+            house.commands.heartbeat(self._origin.group, int(write.values[heartbeat]))
         self.writes += 1
         house.counters.writes += 1
         if write.read is None:
@@ -281,6 +309,8 @@ class Connection(ServerRequestHandler):
         found = pending.image.read_registers(*write.read, self._strict)
         if isinstance(found, Code):
             return self._exception(*where, found)
+        if pending.image.own.cover(*write.read):
+            self._show_own(pending.image, found, write.read[0])
         return _frame(pending.transaction, pending.unit, bytes((pending.function, len(found))) + found)
 
     def _exception(self, transaction: int, unit: int, function: int, code: Code) -> bytes:

@@ -36,8 +36,8 @@ class Counters:
 class Door(Protocol):
     """Who is inside; `client` is the connection."""
 
-    def enter(self, client: Any, host: str) -> ClientGroup | None:
-        """Lets a newcomer in as a member of a group; None refuses it."""
+    def enter(self, client: Any, host: str, role: str | None) -> ClientGroup | None:
+        """Lets a newcomer in as a member of a group; None refuses it. `role` is None on the plain port."""
 
     def leave(self, client: Any) -> None:
         """Forgets a client, known or not."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from gateway.addressing import Span
 from gateway.core.value import Value
 from gateway.servers.modbus.codes import Code
+from gateway.servers.modbus.own import OwnRegisters
 
 SIZE = 65536
 MAX_REGISTERS = 125
@@ -39,10 +40,10 @@ class Image:
     """65536 registers and coils of one unit, and which of them can be written.
 
     `data` is big-endian as on the wire. `targets` holds the target of every writable register, `switches` the
-    table index of every writable coil.
+    table index of every writable coil. `own` are the registers that a client group has of its own.
     """
 
-    __slots__ = ("coils", "data", "spans", "state", "switches", "targets")
+    __slots__ = ("coils", "data", "own", "spans", "state", "switches", "targets")
 
     def __init__(self) -> None:
         self.data = bytearray(SIZE * 2)
@@ -51,6 +52,7 @@ class Image:
         self.spans: list[Span] = []
         self.targets: dict[int, Target] = {}
         self.switches: dict[int, int] = {}
+        self.own = OwnRegisters()
 
     def add_span(self, span: Span) -> None:
         """Makes a range readable as a block; registers that are placed later replace the fill.

@@ -10,6 +10,7 @@ import asyncio
 import errno
 import logging
 import os
+import ssl
 from collections.abc import Coroutine, Sequence
 from functools import partial
 from typing import Any
@@ -25,6 +26,7 @@ from gateway.servers.modbus.connection import Connection
 from gateway.servers.modbus.groups import ClientGroup, find_group
 from gateway.servers.modbus.house import Counters, House, Spawn
 from gateway.servers.modbus.identity import Identity
+from gateway.servers.modbus.security import HANDSHAKE_S, Security
 from gateway.servers.modbus.units import Units
 
 BACKLOG = 512
@@ -37,7 +39,7 @@ logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL)
 class Shell(ModbusTcpServer):
     """The library's listener without its error handling, its handler and its list of connections."""
 
-    def __init__(self, host: str, port: int, house: House) -> None:
+    def __init__(self, host: str, port: int, house: House, secure: ssl.SSLContext | None = None) -> None:
         unused = SimDevice(0, SimData(0, values=0, datatype=DataType.REGISTERS))
         super().__init__(unused, address=(host, port))
         self._house = house
@@ -48,6 +50,7 @@ class Shell(ModbusTcpServer):
             port,
             reuse_address=True,
             backlog=BACKLOG,
+            **({} if secure is None else {"ssl": secure, "ssl_handshake_timeout": HANDSHAKE_S}),
         )
 
     def handle_new_connection(self) -> Connection:
@@ -78,6 +81,7 @@ class ModbusServer:
         spawn: starts a task in the application's TaskGroup; used for pending writes only.
         idle_s, half_frame_s: seconds without a byte, and for the rest of a begun frame, before closing.
         write_timeout_s: seconds for acceptance, after which a write is answered 06.
+        security: a second listener for clients with certificates.
     """
 
     def __init__(
@@ -97,8 +101,11 @@ class ModbusServer:
         idle_s: float = 300.0,
         half_frame_s: float = 20.0,
         write_timeout_s: float = 2.0,
+        security: Security | None = None,
     ) -> None:
         self.host, self.port = host, port
+        self.secure_port: int | None = None
+        self._security = security
         self.counters = Counters()
         self._groups = tuple(groups)
         self._most = max_connections
@@ -119,7 +126,7 @@ class ModbusServer:
         self._inside: dict[Connection, ClientGroup] = {}
         self._empty = asyncio.Event()
         self._named: set[tuple[str, str]] = set()
-        self._shell: Shell | None = None
+        self._shells: list[Shell] = []
         self._log = structlog.get_logger("modbus")
 
     async def start(self) -> None:
@@ -128,24 +135,37 @@ class ModbusServer:
         Raises:
             OSError: with where and why, e.g. `modbus: cannot listen on 127.0.0.1:502: address already in use`.
         """
-        shell = Shell(self.host, self.port, self._house)
+        secure = self._security
+        context = secure.context() if secure is not None else None
         try:
-            self.port = await shell.open()
+            self.port = await self._listen(self.host, self.port, None)
+            if secure is not None:
+                self.secure_port = await self._listen(secure.host, secure.port, context)
+        except OSError:
+            await self.stop()
+            raise
+
+    async def _listen(self, host: str, port: int, context: ssl.SSLContext | None) -> int:
+        shell = Shell(host, port, self._house, context)
+        try:
+            port = await shell.open()
         except OSError as error:
             number = error.errno or errno.EADDRNOTAVAIL  # from 3.13 on asyncio hides that one
             why = os.strerror(number) if number > 0 else str(error.strerror or error)
-            failure = OSError(f"modbus: cannot listen on {self.host}:{self.port}: {why.lower()}")
+            failure = OSError(f"modbus: cannot listen on {host}:{port}: {why.lower()}")
             failure.errno = number
             raise failure from error
-        self._shell = shell
-        self._log.info("modbus.listening", host=self.host, port=self.port)
+        self._shells.append(shell)
+        self._log.info("modbus.listening", host=host, port=port, tls=context is not None)
+        return port
 
     async def stop(self) -> None:
-        """Closes the listener and every connection at once; pending writes are given up unanswered."""
-        if self._shell is None:
+        """Closes the listeners and every connection at once; pending writes are given up unanswered."""
+        if not self._shells:
             return
-        self._shell.close()
-        self._shell = None
+        for shell in self._shells:
+            shell.close()
+        self._shells.clear()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -179,9 +199,9 @@ class ModbusServer:
             for client, group in self._inside.items()
         ]
 
-    def enter(self, client: Connection, host: str) -> ClientGroup | None:
+    def enter(self, client: Connection, host: str, role: str | None = None) -> ClientGroup | None:
         """Lets a client of a group in, at the cost of the least active one when the house is full."""
-        group = find_group(self._groups, host)
+        group = find_group(self._members(role), host)
         if group is None:
             self.counters.refused += 1
             self._say_once("refused", host)
@@ -192,6 +212,13 @@ class ModbusServer:
         self.counters.connections += 1
         self._inside[client] = group
         return group
+
+    def _members(self, role: str | None) -> Sequence[ClientGroup]:
+        """The groups a client can be of: all, or on the secure port the one that its certificate's role names."""
+        if role is None or self._security is None:
+            return self._groups
+        name = self._security.roles.get(role)
+        return [group for group in self._groups if group.name == name]
 
     def leave(self, client: Connection) -> None:
         """Forgets a client."""

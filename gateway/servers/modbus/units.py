@@ -74,6 +74,7 @@ class Units:
     def _compile(self, index: int, point: PlacedPoint, placed: PlacedRegister) -> list[Cell]:
         check_place(placed)
         image = self._image(placed.unit)
+        image.own.place(index, point, placed)
         if not is_bits(placed.spec.type):
             return compile_cells(image, index, point.spec, placed)
         key = (self._unit if self._one_unit else placed.unit, placed.register)

@@ -90,13 +90,13 @@ def write_registers(image: Image, pdu: bytes, strict: bool) -> Write:
 
 
 def mask_write(image: Image, pdu: bytes, strict: bool) -> Write:
-    """FC22 (V1.1b3, 6.16): (now AND and) OR (or AND NOT and); a register that answers 0B cannot be masked (04)."""
+    """FC22 (V1.1b3, 6.16): (now AND and) OR (or AND NOT and); a lost register or a heartbeat cannot be masked (04)."""
     if len(pdu) != 7:
         raise Refusal(Code.VALUE)
     address, and_mask, or_mask = struct.unpack(">HHH", pdu[1:])
     if address not in image.targets:
         raise Refusal(Code.ADDRESS)
-    if image.state[address] != MAPPED:
+    if image.state[address] != MAPPED or image.own.cover(address, 1):
         raise Refusal(Code.FAILURE)
     now = int.from_bytes(image.data[address * 2 : address * 2 + 2], "big")
     word = (now & and_mask) | (or_mask & ~and_mask & 0xFFFF)

@@ -57,6 +57,17 @@ def test_the_shipped_mappings_fit_the_schemas(dialect: str, api: Api) -> None:
     assert [str(fault) for fault in faults + warnings] == []
 
 
+def test_the_body_that_changes_a_password_is_held_against_its_schema(desc: Api, write: Write) -> None:
+    mapping = write('extends: evce.yaml\npasswd: {body: {old_password: null, old: "{old}"}}\n')
+    faults, warnings = check_mapping(mapping, desc)
+    (fault,), (warning,) = faults, warnings
+    assert (fault.line, fault.path) == (2, "passwd.body.old")
+    assert 'POST /login/passwd has no "old"; it has: ' in fault.text
+    assert "also requires: old_password" in warning.text
+    (fault,), _ = check_mapping(write('extends: evce.yaml\npasswd: {post: "/login/password"}\n'), desc)
+    assert "has no POST /login/password" in fault.text
+
+
 def test_every_seeded_fault_is_named_with_its_line(desc: Api, write: Write) -> None:
     faults, _ = check_mapping(write(WRONG), desc)
     found = {key: " | ".join(f.text for f in faults if place(f) == key) for key in map(place, faults)}

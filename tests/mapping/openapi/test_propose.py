@@ -49,6 +49,7 @@ def test_the_proposal_is_the_mapping_that_was_written_by_hand(dialect: str, api:
     assert check_mapping(mapping, api) == ([], [])
     shipped, _ = load_mapping(MAPPINGS / SHIPPED[dialect])
     assert shipped is not None
+    assert mapping.product.passwd == shipped.product.passwd
     points, lists = essence(mapping.product)
     wanted, wanted_lists = essence(shipped.product)
     highest = ("zone", "current")

@@ -54,6 +54,7 @@ class FakeCommands:
         self.refuse: CommandRejected | Exception | None = None
         self.delay_s = 0.0
         self.default_value: Value | None = 250.0
+        self.beats: list[tuple[str, int]] = []
 
     async def submit(self, asks: Sequence[Ask], origin: Origin) -> None:
         await asyncio.sleep(self.delay_s)
@@ -76,6 +77,12 @@ class FakeCommands:
 
     def default(self, index: int) -> Value | None:
         return self.default_value
+
+    def heartbeat(self, group: str, value: int) -> None:
+        self.beats.append((group, value))
+
+    def heartbeat_of(self, group: str) -> tuple[int, float | None]:
+        return self.beats[-1][1] if self.beats else 0, None
 
 
 def command(**more: Any) -> CommandSpec:

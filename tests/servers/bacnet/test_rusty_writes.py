@@ -127,6 +127,8 @@ EXPECTED = {
     Reject.INHIBITED: (0, 25),
     Reject.BUSY: (1, 82),
     Reject.UPSTREAM: (0, 25),
+    Reject.NO_HEARTBEAT: (0, 25),
+    Reject.READ_ONLY: (0, 25),
 }
 
 

@@ -45,6 +45,7 @@ class Recorder:
         self.calls: list[tuple[list[Ask], Origin]] = []
         self.refuse: CommandRejected | None = None
         self.gate: asyncio.Event | None = None
+        self.beats: dict[str, tuple[int, float | None]] = {}
 
     async def submit(self, asks: Sequence[Ask], origin: Origin) -> None:
         if self.gate is not None:
@@ -63,6 +64,12 @@ class Recorder:
 
     def default(self, index: int) -> Value | None:
         raise NotImplementedError
+
+    def heartbeat(self, group: str, value: int) -> None:
+        self.beats[group] = (value, 0.0 if group in self.beats else None)
+
+    def heartbeat_of(self, group: str) -> tuple[int, float | None]:
+        return self.beats.get(group, (0, None))
 
 
 class Wire:
@@ -153,18 +160,19 @@ class Bench:
         server: ModbusServer | None = None,
         unit: int = 1,
         command: bool = False,
+        kind: ValueKind = ValueKind.NUMBER,
         **spec: Any,
     ) -> int:
         """Adds a point at (register, type, options) and places it; returns its index."""
         registers = []
-        for register, kind, *rest in places:
-            parsed = parse_register_type(kind)
+        for register, type_name, *rest in places:
+            parsed = parse_register_type(type_name)
             assert parsed is not None
             options: dict[str, Any] = {"scale": 1, "word_order": "big", "byte_order": "big", "on_loss": "nan"} | (
                 rest[0] if rest else {}
             )
             registers.append(PlacedRegister(unit, register, RegisterSpec(at=0, type=parsed, **options)))
-        made = PointSpec(name=name, kind=ValueKind.NUMBER, command=COMMAND if command else None, **spec)
+        made = PointSpec(name=name, kind=kind, command=COMMAND if command else None, **spec)
         index = self.table.add(name, made)
         (server or self.servers[-1]).place([(index, PlacedPoint(name, made, tuple(registers), ()))])
         return index

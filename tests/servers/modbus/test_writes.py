@@ -182,6 +182,7 @@ def test_every_reject_has_a_code() -> None:
 @pytest.mark.parametrize("reject", list(Reject))
 async def test_a_rejected_command_answers_its_code(bench: Bench, reject: Reject) -> None:
     expected = {"NO_RIGHT": 2, "NOT_WRITABLE": 2, "UNKNOWN_POINT": 2, "INHIBITED": 4, "UPSTREAM": 4, "BUSY": 6}
+    expected |= {"NO_HEARTBEAT": 4, "READ_ONLY": 4}
     await bench.serve()
     bench.point("p", (1040, "uint16"), command=True)
     bench.commands.refuse = CommandRejected(reject, "no")

@@ -50,6 +50,37 @@ window.onload = function() {
      }
     }
    },
+   "/login/passwd": {
+    "post": {
+     "requestBody": {
+      "required": true,
+      "content": {
+       "application/json": {
+        "schema": {
+         "type": "object",
+         "required": [
+          "old_password",
+          "new_password"
+         ],
+         "properties": {
+          "old_password": {
+           "type": "string"
+          },
+          "new_password": {
+           "type": "string"
+          }
+         }
+        }
+       }
+      }
+     },
+     "responses": {
+      "200": {
+       "description": "OK"
+      }
+     }
+    }
+   },
    "/stations": {
     "get": {
      "responses": {

@@ -1,0 +1,141 @@
+"""`evce-gateway addresses ...`: which block belongs to which name, and what an operator may correct."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+
+from gateway.addressing import Entry
+from gateway.app.addresses import Correction, Verb, correct_file, split_label
+from gateway.app.load import load_site
+from gateway.cli import show
+from gateway.cli.ask import DEFAULT, ConfigFile, Json, ask
+from gateway.cli.codes import DONE, FAULTS, REFUSED, USAGE
+from gateway.core.errors import CorrectionRefused
+from gateway.store import StateInUse, Store
+from gateway.web import ControlError
+
+addresses = App(name="addresses", help="The address book: which block belongs to which name.")
+Label = Annotated[str, Parameter(allow_leading_hyphen=False)]
+Text = Annotated[str, Parameter(allow_leading_hyphen=True)]
+
+
+@addresses.command(name="list")
+def list_(*, config: ConfigFile = DEFAULT, json_: Json = False) -> int:
+    """Show which block every name has."""
+    site = load_site(config)
+    entries = Store(site.state_dir).load_addresses().entries
+    if json_:
+        show.show_json([_row(entry) for entry in entries])
+        return DONE
+    for entry in entries:
+        text = f"{entry.block:5}  {entry.source}/{entry.kind}/{entry.name}  (id {entry.id or '-'}){_note(entry)}"
+        show.out.print(show.clean(text))
+    if not entries:
+        show.out.print("no block was given yet")
+    return DONE
+
+
+def _row(entry: Entry) -> Mapping[str, Any]:
+    """The five members every row has, and those that say something special."""
+    row: dict[str, Any] = {
+        "source": entry.source,
+        "kind": entry.kind,
+        "name": entry.name,
+        "id": entry.id,
+        "block": entry.block,
+    }
+    more = {"new_name": entry.new_name, "new_guard": entry.new_guard, "retired": entry.retired}
+    more["forgotten"] = entry.forgotten
+    return row | {key: value for key, value in more.items() if value}
+
+
+def _note(entry: Entry) -> str:
+    if entry.retired or entry.forgotten:
+        return "  retired" if entry.retired else "  forgotten"
+    if entry.new_name is not None and entry.new_name != entry.name:
+        return f"  waits: the product calls it {entry.new_name!r} now"
+    return "  waits for `addresses confirm`" if entry.waits else ""
+
+
+@addresses.command
+def confirm(*names: Label, config: ConfigFile = DEFAULT) -> int:
+    """Say that what the product says now is right: swapped names and changed types are no longer inhibited.
+
+    Blocks keep following ids, so points get the names that the product gives them now.
+
+    Args:
+        names: SOURCE/KIND/NAME of what waits; without any, all that waits.
+    """
+    return _correct(config, "confirm", names)
+
+
+@addresses.command
+def pin(name: Label, ident: Text, *, config: ConfigFile = DEFAULT) -> int:
+    """Say that a name is right: its block belongs to the id that has this name now.
+
+    It mends swapped names the other way round: blocks follow names. Pin each of them.
+
+    Args:
+        name: SOURCE/KIND/NAME as the gateway shows it.
+        ident: id of it in the product.
+    """
+    return _correct(config, "pin", (name,), ident)
+
+
+@addresses.command
+def rename(name: Label, new: Text, *, config: ConfigFile = DEFAULT) -> int:
+    """Let the block of a resource that is no longer listed continue under another name.
+
+    If the new name got a block of its own meanwhile, that one is retired.
+
+    Args:
+        name: SOURCE/KIND/NAME that is not present any more.
+        new: its name now, as the product lists it.
+    """
+    return _correct(config, "rename", (name,), new)
+
+
+@addresses.command
+def forget(name: Label, *, config: ConfigFile = DEFAULT) -> int:
+    """Say that a resource is gone for good: no alarm any more, and not served after the next start.
+
+    Its block stays its own, should the name ever be listed again.
+
+    Args:
+        name: SOURCE/KIND/NAME that is not present any more.
+    """
+    return _correct(config, "forget", (name,))
+
+
+def _correct(config: Path, verb: Verb, names: tuple[str, ...], to: str = "") -> int:
+    """Through the running gateway, else on its file."""
+    site = load_site(config)
+    try:
+        for name in names:
+            split_label(name)
+        try:
+            said = ask(site, "POST", "/addresses", {"verb": verb, "names": list(names), "to": to})["said"]
+        except ControlError as error:
+            if error.reached:
+                raise
+            said = correct_file(site, Correction(verb, names, to))
+    except ValueError as error:
+        show.err.print(show.clean(error))
+        return USAGE
+    except StateInUse:
+        text = f"a gateway runs on {site.state_dir}, and none answers at {site.control_path}"
+        show.err.print(show.clean(f"{text}: set RUNTIME_DIRECTORY as its service has it, or stop it"))
+        return REFUSED
+    except CorrectionRefused as error:
+        show.err.print(show.clean(error))
+        return REFUSED
+    except OSError as error:
+        show.err.print(show.clean(f"addresses.yaml cannot be written: {error.strerror}"))
+        return FAULTS
+    for line in said:
+        show.out.print(show.clean(line))
+    return DONE

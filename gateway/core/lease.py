@@ -1,0 +1,85 @@
+"""How long a slot lives unrefreshed, what replaces it then, and what is left of it after a restart (C04, C05, C11).
+
+Rules of this file: pure, `now` comes in; 0 s means that there is no lease; time that nobody can measure is never
+given to a lease as if it were new.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from gateway.core.value import Value
+
+GRACE_S = 60.0
+SATURATED_S = 65534
+"""The largest countdown a register can hold; 65535 there says that no lease runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """What `on_bms_loss` says: the slot keeps its value, is emptied, or takes `value` (in the point's unit)."""
+
+    kind: Literal["hold", "release", "value"] = "hold"
+    value: Value | None = None
+
+
+HOLD = Loss()
+
+
+@dataclass(frozen=True, slots=True)
+class GroupTerms:
+    """What holds for one client group; None = not said here, the next level counts. `lease_s` 0.0 is off."""
+
+    lease_s: float | None = None
+    on_loss: Loss | None = None
+    heartbeat: bool = False
+    write: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The life of one slot, in monotonic seconds.
+
+    `until` is the end its writer gave it (page, CLI): the slot is released then, which is no failsafe.
+    `graced`: its one grace after a restart has begun; only an accepted write earns another.
+    """
+
+    length_s: float = 0.0
+    renewed: float = 0.0
+    until: float | None = None
+    graced: bool = False
+
+    def ends(self, alive: float | None = None) -> float:
+        """When it ends, infinite for never; `alive` is the last sign of life of the group that must give one."""
+        if not self.length_s:
+            return math.inf
+        return (self.renewed if alive is None else max(self.renewed, alive)) + self.length_s
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """A moment as every clock saw it: one of them may still tell after a restart how long ago it was."""
+
+    boot_id: str
+    boottime: float
+    wall: float
+    synchronised: bool
+
+
+def elapsed(saved: Stamp, now: Stamp) -> float | None:
+    """Seconds between two moments, None when no clock can tell.
+
+    The same boot: CLOCK_BOOTTIME. Another boot: wall time, if it was synchronised at both moments.
+    """
+    if saved.boot_id and saved.boot_id == now.boot_id:
+        return max(0.0, now.boottime - saved.boottime)
+    if saved.synchronised and now.synchronised:
+        return max(0.0, now.wall - saved.wall)
+    return None
+
+
+def countdown(left_s: float) -> int | None:
+    """Whole seconds as a receipt shows them: None for no end, never negative, saturating."""
+    return None if math.isinf(left_s) else min(max(math.ceil(left_s), 0), SATURATED_S)

@@ -1,0 +1,248 @@
+"""One-shot commands: a code written by a client sends its body once, and what came of it is shown (C15).
+
+Rules of this file: only a change from 0 fires; nothing leaves before it is journaled, and nothing is ever sent again:
+what nobody can tell (a restart, an answer that did not come) ends as `unknown`; an action is never kept for later, so
+a product that cannot be reached now refuses it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from gateway.core.action import ActionResult, fires
+from gateway.core.errors import CommandRejected, Reject
+from gateway.core.point import ActionSpec
+from gateway.core.priority import Origin
+from gateway.core.value import GOOD, Sample, Value
+from gateway.engine.alarms import Alarms
+from gateway.engine.performer import Ending, Performer
+from gateway.engine.ports import Ask, Clock, Evidence, Journal, Source
+from gateway.engine.resource import Resource
+from gateway.engine.table import PointTable
+
+JOURNAL_TRY_S = 1.0
+JOURNAL_TRIES = 30
+GATEWAY = Origin("gateway")
+RESTARTED = "the gateway was restarted while it ran: whether the product carried it out is unknown; it is not repeated"
+log = structlog.get_logger("actions")
+
+
+@dataclass(eq=False, slots=True)
+class Action:
+    """One action of one resource: the code that stands, and what became of the last one that fired.
+
+    `refusal` is the last one since a code was accepted: word by word the same, it is not written down again.
+    """
+
+    index: int
+    spec: ActionSpec
+    resource: Resource
+    code: int = 0
+    result: ActionResult = ActionResult.NEVER_RUN
+    text: str = ""
+    refusal: tuple[Origin, Value | None, str] | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether the last one has not ended."""
+        return self.result is ActionResult.RUNNING
+
+    @property
+    def key(self) -> str:
+        """Where the journal keeps it."""
+        block = self.resource.name if self.resource.block is None else self.resource.block
+        return f"{self.resource.source}/{self.resource.kind.name}/{block}/{self.spec.name}"
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What survives a restart."""
+        return {"code": self.code, "result": int(self.result), "text": self.text}
+
+
+class ActionDesk:
+    """All actions. A command desk asks `owns` and `judge` for each write, then has all of a request accepted."""
+
+    def __init__(
+        self,
+        table: PointTable,
+        clock: Clock,
+        journal: Journal,
+        alarms: Alarms,
+        *,
+        dry_run: bool = False,
+        read_only: bool = False,
+    ) -> None:
+        self._table, self._clock, self._journal, self._alarms = table, clock, journal, alarms
+        self._dry_run, self._read_only = dry_run, read_only
+        self._actions: dict[int, Action] = {}
+        self._due: asyncio.Queue[tuple[Action, int, Origin]] = asyncio.Queue()
+        self._performer = Performer(table, clock, {}, self._sent)
+
+    def connect(self, sources: Mapping[str, Source]) -> None:
+        """Gives the way upstream; called once, before run."""
+        self._performer = Performer(self._table, self._clock, sources, self._sent)
+
+    def learn(self, resource: Resource) -> None:
+        """Takes on the actions of a resource that has appeared, as the last run left them; again is fine."""
+        for spec in resource.kind.actions.values():
+            index = resource.indices[spec.name]
+            if index in self._actions:
+                continue
+            action = self._actions[index] = Action(index, spec, resource)
+            self._restore(action)
+            self._show(action)
+
+    def _restore(self, action: Action) -> None:
+        """A code that stood still stands, or a client that writes in a cycle would fire it again."""
+        saved = self._journal.restored().get(action.key)
+        if not isinstance(saved, dict) or self._dry_run:
+            return
+        action.code, action.text = int(saved["code"]), str(saved["text"])
+        action.result = ActionResult(saved["result"])
+        if action.running:
+            self._end(action, Ending(ActionResult.UNKNOWN, RESTARTED), action.code, GATEWAY)
+
+    # -- what a client asks --------------------------------------------------------------------------------------
+
+    def owns(self, index: int) -> bool:
+        """Whether the point is an action's code."""
+        return index in self._actions
+
+    def judge(self, ask: Ask, origin: Origin) -> bool:
+        """Whether accepting this write would fire now.
+
+        Raises:
+            CommandRejected: it would not be accepted; the reason is in words, and shown beside the action.
+        """
+        action = self._actions[ask.index]
+        try:
+            return self._judge(action, ask.value)
+        except CommandRejected as error:
+            self._refused(action, ask.value, origin, error)
+            raise
+
+    def _refused(self, action: Action, value: Value | None, origin: Origin, error: CommandRejected) -> None:
+        name, asked = self._table.names[action.index], json.dumps(value)
+        log.warning("action.refused", point=name, origin=str(origin), value=value, reason=str(error))
+        again = action.refusal == (origin, value, str(error))
+        action.refusal = (origin, value, str(error))
+        if not again:
+            self._journal.note(
+                {}, [Evidence("refused", name, origin, old=str(action.code), new=asked, answer=str(error))]
+            )
+        if not action.running:
+            action.text = str(error)
+            self._show(action)
+
+    def _judge(self, action: Action, value: Value | None) -> bool:
+        if value is None:
+            raise CommandRejected(Reject.NOT_WRITABLE, "an action holds no slot that could be released; write 0")
+        if isinstance(value, (str, bool)):
+            raise CommandRejected(Reject.TYPE, "a code is a whole number")
+        if value != 0 and value not in action.spec.codes:
+            codes = ", ".join(str(code) for code in action.spec.codes)
+            raise CommandRejected(Reject.RANGE, f"the codes are {codes}, and 0 between two actions")
+        if not fires(action.code, int(value), running=action.running):
+            return False
+        if self._read_only:
+            raise CommandRejected(Reject.READ_ONLY, "this gateway is read-only: nothing is sent")
+        if not self._dry_run and (why := self._performer.obstacle(action.resource)):
+            raise CommandRejected(Reject.INHIBITED, f"not sent, and not kept for later: {why}")
+        return True
+
+    async def accept(self, asks: Sequence[Ask], origin: Origin) -> None:
+        """Takes judged writes and fires what changes from 0; returns once the journal has answered.
+
+        Everything that decides happens before the first wait, so that a repeated request finds the code standing.
+
+        Raises:
+            CommandRejected: as judge, when something changed since; nothing of this call was taken then.
+        """
+        fired = [self.judge(ask, origin) for ask in asks]
+        states: dict[str, Any] = {}
+        evidence: list[Evidence] = []
+        for ask, fire in zip(asks, fired, strict=True):
+            action, code = self._actions[ask.index], int(ask.value or 0)
+            old, action.code, action.refusal = action.code, code, None
+            if code == old:
+                continue
+            name = self._table.names[action.index]
+            log.info("action.accepted", point=name, origin=str(origin), old=old, new=code, fires=fire)
+            evidence.append(Evidence("accepted", name, origin, old=str(old), new=str(code)))
+            self._accepted(action, code, origin, fire=fire)
+            states[action.key] = action.state
+            self._show(action)
+        if evidence:
+            await self._journal.commit({} if self._dry_run else states, evidence)
+
+    def _accepted(self, action: Action, code: int, origin: Origin, *, fire: bool) -> None:
+        self._alarms.clear(self._alarm(action))
+        if not fire:
+            return
+        if self._dry_run:
+            action.text = f"dry run, would send {self._performer.preview(action.resource, action.spec, code)}"
+            log.info("action.dry_run", point=self._table.names[action.index], would_send=action.text)
+            return
+        action.result, action.text = ActionResult.RUNNING, ""
+        self._due.put_nowait((action, code, origin))
+
+    # -- carrying out --------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Carries out what was accepted until cancelled; what is under way then ends as unknown at the next start."""
+        async with asyncio.TaskGroup() as group:
+            while True:
+                action, code, origin = await self._due.get()
+                group.create_task(self._carry_out(action, code, origin))
+
+    async def _carry_out(self, action: Action, code: int, origin: Origin) -> None:
+        if await self._is_journaled(action):
+            ending = await self._performer.perform(action.resource, action.spec, code, origin)
+        else:
+            text = f"not sent: it could not be journaled first: {self._journal.fault}"
+            ending = Ending(ActionResult.FAILED, text)
+        self._end(action, ending, code, origin)
+
+    async def _is_journaled(self, action: Action) -> bool:
+        """Waits until a restart would know that it was begun; a disk that does not take that stops it (C15)."""
+        for _ in range(JOURNAL_TRIES):
+            if await self._journal.commit({action.key: action.state}, ()):
+                return True
+            await asyncio.sleep(JOURNAL_TRY_S)
+        return False
+
+    def _sent(self, resource: Resource, spec: ActionSpec, code: int, origin: Origin, answer: str) -> None:
+        name = self._table.names[resource.indices[spec.name]]
+        log.info("action.sent", point=name, code=code, answer=answer)
+        self._journal.note({}, [Evidence("sent", name, origin, new=str(code), answer=answer)])
+
+    def _end(self, action: Action, ending: Ending, code: int, origin: Origin) -> None:
+        action.result, action.text = ending.result, ending.text
+        word, name = ending.result.name.lower(), self._table.names[action.index]
+        log.info("action.ended", point=name, result=word, reason=ending.text)
+        self._journal.note(
+            {action.key: action.state}, [Evidence(word, name, origin, new=str(code), answer=ending.text)]
+        )
+        if ending.result is not ActionResult.DONE:
+            self._alarms.set(self._alarm(action), f"{name}: code {code}: {word}: {ending.text}")
+        self._show(action)
+
+    # -- what is shown -------------------------------------------------------------------------------------------
+
+    def _alarm(self, action: Action) -> str:
+        return f"action {action.key}"
+
+    def _show(self, action: Action) -> None:
+        now, indices, name = self._clock.monotonic(), action.resource.indices, action.spec.name
+        shown: dict[str, Value] = {
+            name: action.code,
+            f"{name}.result": int(action.result),
+            f"{name}.error_text": action.text,
+        }
+        self._table.update([(indices[point], Sample(value, GOOD, "", now)) for point, value in shown.items()])

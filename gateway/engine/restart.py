@@ -1,0 +1,126 @@
+"""What an earlier run was asked for, brought back and judged again (C10, C11, C13).
+
+Rules of this file: nothing restored is trusted before today's access, range and floor have judged it; what fails
+counts as a lease that ended, and is never kept; time that nobody can measure never lengthens a lease.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from gateway.core.delivery import Target
+from gateway.core.errors import CommandRejected
+from gateway.core.lease import GRACE_S, Lease, Stamp, elapsed
+from gateway.core.priority import Origin, Slot
+from gateway.engine.ledger import ALIVE
+from gateway.engine.setpoint import Policy, Setpoint
+from gateway.engine.supervision import Supervision
+
+Ended = tuple[int, Slot, str]
+"""A slot that counts as lease ended, and why in words."""
+
+
+class Restart:
+    """The states of an earlier run, by key, and what they mean now."""
+
+    def __init__(self, states: Mapping[str, Any], policy: Policy, supervision: Supervision, now: Stamp) -> None:
+        alive = states.get(ALIVE)
+        self._states = {key: state for key, state in states.items() if isinstance(state, dict) and "slots" in state}
+        self._policy, self._supervision, self._now = policy, supervision, now
+        moments = [state["stamp"] for state in self._states.values()] + ([alive] if alive else [])
+        gaps = [gap for gap in (self._gap(moment) for moment in moments) if gap is not None]
+        self.down_s = min(gaps, default=None)
+
+    def _gap(self, stamp: Mapping[str, Any]) -> float | None:
+        return elapsed(Stamp(**stamp), self._now)
+
+    @property
+    def too_long(self) -> str:
+        """Since when the gateway was down longer than `max_downtime`, in words; "" when it was not, or nobody knows."""
+        most = self._policy.max_downtime_s
+        if not most or self.down_s is None or self.down_s <= most:
+            return ""
+        return f"the gateway was down for {self.down_s / 3600:.1f} h, longer than max_downtime"
+
+    @property
+    def forbids_dry_run(self) -> str:
+        """Why dry run may not begin now, in words; "" when it may (C13)."""
+        held = [key for key, state in self._states.items() if _in_earnest(state)]
+        if not self._policy.dry_run or not held:
+            return ""
+        more = f" and {len(held) - 3} more" if len(held) > 3 else ""
+        shown = ", ".join(held[:3]) + more
+        return f"limits are set or being released ({shown}): release them first, then turn dry run on"
+
+    # -- bringing back -------------------------------------------------------------------------------------------
+
+    def restore(self, point: Setpoint, now: float) -> bool:
+        """Puts a point's slots, marks and pending release back; returns whether there was anything."""
+        state = self._states.get(point.key)
+        if state is None:
+            return False
+        for number, row in state["slots"].items():
+            if row["dry"] <= self._policy.dry_run:
+                point.slots.put(int(number), self._slot(point, row, state["stamp"], now))
+        for number, row in state["lapsed"].items():
+            point.slots.lapse(int(number), self._slot(point, row, state["stamp"], now))
+        point.released_by = {int(number): group for number, group in state["released_by"].items()}
+        point.sent, point.verified = _target(state["sent"]), _target(state["verified"])
+        point.found = state["found"]
+        sent = [target.raw for target in (point.sent, point.verified) if target is not None]
+        known = (*sent, point.found, *(state["inherited"] or ()))
+        point.inherited = tuple(raw for raw in known if raw is not None)
+        point.unjudged = bool(point.slots.winner)
+        point.release_due = bool(state["release"]) and not point.slots.winner
+        return True
+
+    def _slot(self, point: Setpoint, row: Mapping[str, Any], stamp: Mapping[str, Any], now: float) -> Slot:
+        """A saved slot; what is left of its lease is what was left then, less the time that is known to have passed."""
+        origin, gone_s = Origin(*row["origin"]), self._gap(stamp) or 0.0
+        length_s, _ = self._supervision.terms(point, origin.group)
+        left = length_s if row["lease_left"] is None else min(row["lease_left"] - gone_s, length_s)
+        until = None if row["until_left"] is None else now + row["until_left"] - gone_s
+        lease = Lease(length_s, now + left - length_s, until, graced=row["graced"])
+        return Slot(row["value"], origin, now, lease, row["failsafe"], row["dry"])
+
+    def judge(self, point: Setpoint) -> list[Ended]:
+        """The restored slots that today's access, range and floor do not allow; the point must be `judgeable`."""
+        failed: list[Ended] = []
+        for number, slot in point.slots.occupied:
+            if self._supervision.gone(slot.origin.group):
+                failed.append((number, slot, f"{slot.origin.group} may not write any more"))
+                continue
+            try:
+                point.slots.put(number, replace(slot, value=point.allowed(slot.value)))
+            except CommandRejected as error:
+                failed.append((number, slot, str(error)))
+        point.unjudged = False
+        return failed
+
+    def resume(self, point: Setpoint, now: float) -> list[Ended]:
+        """Starts the leases at READY, with one grace for a lease that ran out; returns the slots that have ended."""
+        ended: list[Ended] = []
+        for number, slot in point.slots.occupied:
+            lease = slot.lease
+            if slot.failsafe or not lease.length_s:
+                continue
+            if self.too_long:
+                ended.append((number, slot, self.too_long))
+            elif self._supervision.lease_ends(slot) > now:
+                continue
+            elif lease.graced:
+                ended.append((number, slot, "its lease ended while the gateway was down"))
+            else:
+                grace = replace(lease, renewed=now + min(lease.length_s, GRACE_S) - lease.length_s, graced=True)
+                point.slots.put(number, replace(slot, lease=grace))
+        return ended
+
+
+def _target(saved: Any) -> Target | None:
+    return None if saved is None else Target(saved[0], release=saved[1])
+
+
+def _in_earnest(state: Mapping[str, Any]) -> bool:
+    return bool(state["release"] or state["lapsed"]) or any(not row["dry"] for row in state["slots"].values())

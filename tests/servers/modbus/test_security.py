@@ -1,0 +1,190 @@
+"""Modbus/TCP Security: who gets in, as whom, and what broken handshakes cost."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import struct
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_network
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from gateway.servers.modbus import ClientGroup, ModbusServer, Security
+from gateway.servers.modbus.security import ROLE, role_of
+from tests.servers.modbus.conftest import BMS, LOCAL, Bench, Wire, adu, read, write16
+
+READER = ClientGroup("reader", LOCAL, 11, write=False)
+AWAY = ClientGroup("away", (ip_network("10.0.0.0/8"),), 12, write=True)
+ROLES = {"Operator": "bms", "Viewer": "reader", "Elsewhere": "away"}
+
+
+class Authority:
+    """A trial certificate authority that writes PEM files into a folder."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.folder, self.key = folder, ec.generate_private_key(ec.SECP256R1())
+        self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        self.certificate = self._sign(self.name, self.key, ca=True)
+        self.file = folder / f"{name}.pem"
+        self.file.write_bytes(self.certificate.public_bytes(serialization.Encoding.PEM))
+
+    def _sign(
+        self,
+        subject: x509.Name,
+        key: ec.EllipticCurvePrivateKey,
+        *,
+        ca: bool = False,
+        role: bytes | None = None,
+        days: int = 10,
+    ) -> x509.Certificate:
+        now = datetime.now(UTC)
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(self.name)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - timedelta(days=20))
+            .not_valid_after(now + timedelta(days=days))
+            .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+        )
+        if role is not None:
+            builder = builder.add_extension(x509.UnrecognizedExtension(ROLE, role), critical=False)
+        return builder.sign(self.key, hashes.SHA256())
+
+    def issue(self, name: str, role: bytes | None = None, days: int = 10) -> tuple[Path, Path]:
+        """Certificate and key files."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        certificate = self._sign(subject, key, role=role, days=days)
+        pem = serialization.Encoding.PEM
+        files = self.folder / f"{name}.crt", self.folder / f"{name}.key"
+        files[0].write_bytes(certificate.public_bytes(pem))
+        private = serialization.PrivateFormat.PKCS8
+        files[1].write_bytes(key.private_bytes(pem, private, serialization.NoEncryption()))
+        return files
+
+
+def utf8(text: str) -> bytes:
+    return bytes((0x0C, len(text.encode()))) + text.encode()
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority(tmp_path, "site")
+
+
+async def serve(bench: Bench, authority: Authority) -> ModbusServer:
+    certificate, key = authority.issue("gateway")
+    security = Security("127.0.0.1", 0, certificate, key, authority.file, ROLES)
+    server = await bench.serve(groups=[BMS, READER, AWAY], security=security)
+    bench.set(bench.point("p", (1000, "uint16"), command=True), 7)
+    return server
+
+
+def context(authority: Authority, files: tuple[Path, Path] | None) -> ssl.SSLContext:
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    made.check_hostname = False
+    made.load_verify_locations(authority.file)
+    if files is not None:
+        made.load_cert_chain(*files)
+    return made
+
+
+async def connect(bench: Bench, server: ModbusServer, secure: ssl.SSLContext) -> Wire:
+    wire = Wire(*await asyncio.open_connection("127.0.0.1", server.secure_port, ssl=secure))
+    bench.wires.append(wire)
+    return wire
+
+
+async def test_the_role_decides_the_group_and_the_group_the_rights(bench: Bench, authority: Authority) -> None:
+    server = await serve(bench, authority)
+    operator = await connect(bench, server, context(authority, authority.issue("op", utf8("Operator"))))
+    assert await operator.ask(read(1000, 1)) == bytes((3, 2, 0, 7))
+    assert await operator.ask(write16(1000, b"\0\x09")) == struct.pack(">BHH", 16, 1000, 1)
+    assert bench.commands.calls[0][1].user == "bms"
+    viewer = await connect(bench, server, context(authority, authority.issue("view", utf8("Viewer"))))
+    assert await viewer.ask(read(1000, 1)) == bytes((3, 2, 0, 9))
+    assert await viewer.ask(write16(1000, b"\0\x08")) == bytes((0x90, 2))
+    assert len(bench.commands.calls) == 1
+
+
+@pytest.mark.parametrize(
+    "role", [None, utf8("Stranger"), utf8("Elsewhere"), b"\x13\x08Operator", b"\x0c\x09Operator", b""]
+)
+async def test_no_role_an_unknown_one_or_the_wrong_network_is_refused(
+    bench: Bench, authority: Authority, role: bytes | None
+) -> None:
+    server = await serve(bench, authority)
+    wire = await connect(bench, server, context(authority, authority.issue("client", role)))
+    wire.send(adu(1, read(1000, 1)))
+    assert await wire.closed()
+    assert server.clients == []
+    assert server.counters.refused == 1
+
+
+async def test_certificates_of_nobody_of_another_authority_or_expired_end_at_the_handshake(
+    bench: Bench, authority: Authority, tmp_path: Path
+) -> None:
+    server = await serve(bench, authority)
+    (tmp_path / "other").mkdir()
+    stranger = Authority(tmp_path / "other", "other").issue("op", utf8("Operator"))
+    for files in (None, stranger, authority.issue("old", utf8("Operator"), days=-1)):
+        wire = await connect(bench, server, context(authority, files))
+        wire.send(adu(1, read(1000, 1)))
+        with pytest.raises((ssl.SSLError, ConnectionError, asyncio.IncompleteReadError)):
+            await wire.frame()
+    old = context(authority, authority.issue("op", utf8("Operator")))
+    old.set_ciphers("DEFAULT@SECLEVEL=0")
+    with pytest.warns(DeprecationWarning):
+        old.minimum_version = old.maximum_version = ssl.TLSVersion.TLSv1_1
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        await connect(bench, server, old)
+    assert server.counters.connections == 0
+
+
+async def test_requests_split_over_records_and_pipelined_in_one(bench: Bench, authority: Authority) -> None:
+    server = await serve(bench, authority)
+    wire = await connect(bench, server, context(authority, authority.issue("op", utf8("Operator"))))
+    for byte in adu(5, read(1000, 1)):
+        wire.send(bytes((byte,)))
+        await wire.writer.drain()
+    assert await wire.frame() == (5, 1, bytes((3, 2, 0, 7)))
+    wire.send(b"".join(adu(number, read(1000, 1)) for number in range(10, 30)))
+    assert [(await wire.frame())[0] for _ in range(20)] == list(range(10, 30))
+
+
+async def test_two_hundred_failed_handshakes_leave_nothing_behind(bench: Bench, authority: Authority) -> None:
+    server = await serve(bench, authority)
+    good = await connect(bench, server, context(authority, authority.issue("op", utf8("Operator"))))
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for n in range(200):
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.secure_port)
+        writer.write((b"\x16\x03\x01\x00\x05hello", adu(1, read(1000, 1)), b"GET / HTTP/1.1\r\n\r\n")[n % 3])
+        assert len(await asyncio.wait_for(reader.read(), 5)) < 64
+        writer.close()
+    assert await good.ask(read(1000, 1)) == bytes((3, 2, 0, 7))
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before + 2
+    assert len(server.clients) == 1
+
+
+async def test_a_wrong_file_is_named(bench: Bench, authority: Authority, tmp_path: Path) -> None:
+    certificate, key = authority.issue("gateway")
+    other = authority.issue("other")[1]
+    for files, named in (
+        ((certificate, other, authority.file), "other.key"),
+        ((certificate, key, tmp_path / "missing.pem"), "missing.pem: no such file"),
+    ):
+        with pytest.raises(OSError, match=named):
+            await bench.serve(security=Security("127.0.0.1", 0, *files, ROLES))
+
+
+def test_the_role_of_anything_else_is_none() -> None:
+    assert role_of(None) == ""
+    assert role_of(b"no certificate") == ""

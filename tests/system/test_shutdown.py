@@ -1,0 +1,76 @@
+"""Signals: SIGHUP reads passwords again, SIGTERM ends within 10 s whatever the products do."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+
+import pytest
+
+from tests.site import until
+from tests.system.conftest import Bench
+from tests.system.test_service import complete
+
+
+async def test_U17_a_logout_that_hangs_costs_less_than_ten_seconds_and_keeps_the_token(bench: Bench) -> None:
+    await bench.products()
+    process = await bench.run()
+    await complete(process)
+    token = (bench.folder / "state" / "tokens" / "evce").read_text()
+    bench.evce.faults.add("/login/logout", delay_s=30)
+    bench.benders[0].faults.add("/logout", delay_s=30)
+    began = time.monotonic()
+    assert await process.end() == 0
+    assert time.monotonic() - began < 9
+    assert (bench.folder / "state" / "tokens" / "evce").read_text() == token
+    assert "not every product answered its logout" in bench.log()
+    bench.evce.faults.clear()
+    bench.benders[0].faults.clear()
+    await bench.evce.do("second_login", mode="refuse")
+    await complete(await bench.run())
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.3])
+async def test_U05_U17_sigterm_during_a_login_loses_no_token(bench: Bench, after_s: float) -> None:
+    """The next start can log in although the product refuses a second one."""
+    await bench.products()
+    await bench.evce.do("second_login", mode="refuse")
+    bench.evce.faults.add("/login/login", delay_s=1.0)
+    process = await bench.run()
+    await asyncio.sleep(after_s)
+    began = time.monotonic()
+    assert await process.end() == 0
+    assert time.monotonic() - began < 9
+    assert bench.evce.accounts.session is None
+    bench.evce.faults.clear()
+    await complete(await bench.run())
+
+
+async def test_U04_after_kill_9_it_runs_again_within_60_s_although_the_product_refuses_a_second_login(
+    bench: Bench,
+) -> None:
+    await bench.products()
+    await bench.evce.do("second_login", mode="refuse")
+    process = await bench.run()
+    await complete(process)
+    process.process.kill()
+    await process.process.wait()
+    assert bench.evce.accounts.session is not None
+    began = time.monotonic()
+    await complete(await bench.run())
+    assert time.monotonic() - began < 60
+
+
+async def test_U12_sighup_reads_the_password_again(bench: Bench) -> None:
+    await bench.products()
+    process = await bench.run()
+    await complete(process)
+    await bench.evce.do("set_password", password="Another-2026!")
+    await until(lambda: "'bms' refused" in bench.log())
+    (bench.folder / "password").write_text("Another-2026!")
+    process.process.send_signal(signal.SIGHUP)
+    await until(lambda: bench.evce.accounts.session is not None)
+    await complete(process)
+    assert "gateway.reload" in bench.log()
+    assert "Another-2026!" not in bench.log()
