@@ -9,7 +9,7 @@ BIN := .venv/bin
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint bench soak clean
+.PHONY: demo test lint bench soak crash clean
 
 demo: .venv/.run
 	$(BIN)/evce-gateway demo $(if $(SECONDS),--seconds $(SECONDS)) $(if $(DIALECT),--dialect $(DIALECT))
@@ -27,9 +27,13 @@ bench: .venv/.test
 	$(BIN)/python -m tests.benchmarks.main_job
 	$(BIN)/python -m tests.benchmarks.traffic
 	$(BIN)/python -m tests.benchmarks.neighbours
+	$(BIN)/python -m tests.benchmarks.commands
 
 soak: .venv/.test
 	$(BIN)/python -m tests.faults.disturber --minutes $(or $(MINUTES),10) --seed $(or $(SEED),1)
+
+crash: .venv/.test
+	$(BIN)/python -m tests.faults.crash_loop --rounds $(or $(ROUNDS),200) --seed $(or $(SEED),1)
 
 .venv/.run: pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; say make PYTHON=/path/to/python3"; exit 1; }

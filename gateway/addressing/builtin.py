@@ -96,7 +96,7 @@ def receipt(point: PointSpec) -> list[PointSpec]:
         ("write_status", 4, "enum", enum, "", _codes(WriteStatus), "multi-state-input", "what became of the command"),
         ("authority", 5, "enum", enum, "", _codes(Authority), "multi-state-input", "who governs"),
         ("winner", 6, "uint16", number, "", None, "analog-input", "winning slot, 0 none"),
-        ("lease_left_s", 7, "uint16", number, "s", None, "analog-input", "lease left; no value: no lease"),
+        ("lease_left_s", 7, "uint16", number, "s", None, "analog-input", "lease left, 0 ended; no value: no lease"),
         ("age_s", 8, "uint32", number, "s", None, "analog-input", "seconds since the command was accepted"),
         ("release", 10, "bool", ValueKind.BOOL, "", None, "binary-value", "write 1 to release the own slot"),
         ("error", 11, "uint16", number, "", None, "analog-input", "last error code, 0 none"),

@@ -181,6 +181,8 @@ class Corrector:
                     f"two or more {entry.kind}s are named {entry.name!r}: rename one in the product"
                 )
             said = names[0]
+        elif holder is None and entry.new_name == entry.name:
+            said = entry.name  # its id went to another name by a pin: whatever id it is given now is its own
         elif holder is None:
             raise CorrectionRefused(f"no {entry.kind} with id {ident!r} is known; start the gateway, and pin then")
         else:
@@ -201,7 +203,12 @@ class Corrector:
         self.touched.add(entry.source)
         retired = [(one, one.label) for one in rename(self._book, entry, name, self._inner(entry.source))]
         said = [f"{old} is {entry.label} now and keeps its block {entry.block}"]
-        return said + [_retired(one, label) for one, label in retired]
+        said += [_retired(one, label) for one, label in retired]
+        if self._is_expected(entry.source, entry.kind, split_label(old)[2]):
+            said.append(
+                f"{old} still stands in `expect` of the configuration: write {name!r} there before the next start"
+            )
+        return said + self._unchecked()
 
     def _refuse_present(self, entry: Entry, instead: str) -> None:
         if self._inventory is None:
@@ -214,14 +221,22 @@ class Corrector:
 
     def _forget(self, entry: Entry) -> list[str]:
         self._refuse_present(entry, "it is not gone")
-        config = next(source for source in self._site.config.sources if source.name == entry.source)
-        if entry.name in config.expect.get(entry.kind, ()):
+        if self._is_expected(entry.source, entry.kind, entry.name):
             raise CorrectionRefused(f"{entry.label} stands in `expect` of the configuration: take it out there first")
         self.touched.add(entry.source)
         forgotten = forget(self._book, entry, self._inner(entry.source))
         more = f" and {len(forgotten) - 1} inside it" if len(forgotten) > 1 else ""
         text = f"no alarm any more, and not served after the next start; block {entry.block} stays its own"
-        return [f"{entry.label}{more} is forgotten: {text}, should it come back"]
+        return [f"{entry.label}{more} is forgotten: {text}, should it come back", *self._unchecked()]
+
+    def _is_expected(self, source: str, kind: str, name: str) -> bool:
+        return any(name in s.expect.get(kind, ()) for s in self._site.config.sources if s.name == source)
+
+    def _unchecked(self) -> list[str]:
+        """Without a running gateway nobody knows what the product lists."""
+        return (
+            [] if self._inventory is not None else ["the gateway does not run: what the product lists was not checked"]
+        )
 
 
 def _retired(entry: Entry, label: str) -> str:

@@ -210,12 +210,12 @@ def _exchange(state: Path, new: Path, kept: Path) -> Path | None:
     held = {path.name for path in state.iterdir()} - NOT_STATE
     state.rename(kept)
     try:
-        if (kept / "tokens").is_dir():
-            (kept / "tokens").rename(new / "tokens")
         new.rename(state)
     except OSError:
         kept.rename(state)
         raise
+    if (kept / "tokens").is_dir():
+        (kept / "tokens").rename(state / "tokens")
     sync_folder(state.parent)
     if held:
         return kept

@@ -115,16 +115,35 @@ def override_faults(loaded: LoadedConfig, products: Mapping[str, Product]) -> li
 
 
 def file_findings(loaded: LoadedConfig) -> tuple[list[Fault], list[Fault]]:
-    """Files that are not there: certificates are faults, passwords (which may stand on another machine) warnings."""
+    """Files that are not there: certificates are faults, secrets (which may stand on another machine) warnings."""
     faults: list[Fault] = []
     warnings: list[Fault] = []
+    wanted: list[tuple[list[Fault], KeyPath, str | None]] = []
     for i, source in enumerate(loaded.config.sources):
-        wanted = [
-            (faults, ("tls", "ca_file"), source.tls.ca_file if source.tls else None),
-            (warnings, ("password", "file"), source.password.file),
-        ]
-        for found, key, name in wanted:
-            if name is not None and not loaded.path(name).exists():
-                at = ("sources", i, *key)
-                found.append(loaded.document.fault(at, f"there is no file {shown_path(loaded.path(name))}"))
+        wanted.append((faults, ("sources", i, "tls", "ca_file"), source.tls.ca_file if source.tls else None))
+        wanted.append((warnings, ("sources", i, "password", "file"), source.password.file))
+    tls = loaded.config.modbus.tls if loaded.config.modbus is not None else None
+    if tls is not None:
+        wanted.append((faults, ("modbus", "tls", "certificate"), tls.certificate))
+        wanted.append((faults, ("modbus", "tls", "client_ca"), tls.client_ca))
+        wanted.append((warnings, ("modbus", "tls", "key", "file"), tls.key.file))
+    for found, at, name in wanted:
+        if name is not None and not loaded.path(name).exists():
+            found.append(loaded.document.fault(at, f"there is no file {shown_path(loaded.path(name))}"))
     return faults, warnings
+
+
+def role_faults(loaded: LoadedConfig) -> list[Fault]:
+    """Roles of `modbus.tls` that name no client group."""
+    modbus = loaded.config.modbus
+    if modbus is None or modbus.tls is None:
+        return []
+    names = [group.name for group in modbus.clients]
+    return [
+        loaded.document.fault(
+            ("modbus", "tls", "roles", role),
+            f"there is no client group {name!r}; there are: {', '.join(names) or 'none'}",
+        )
+        for role, name in modbus.tls.roles.items()
+        if name not in names
+    ]

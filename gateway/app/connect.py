@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gateway.config import LoadedConfig, SourceConfig, Tls
+from gateway.core.errors import CredentialsRefused, SourceError
 from gateway.engine.ports import Clock
 from gateway.sources import BenderSession, EvceSession, Http, TokenStore, Trust, new_client_session
 from gateway.sources.gate import mend_and_reload
@@ -26,6 +27,12 @@ class BorrowedTokens:
 
     def save_token(self, _source: str, token: str | None) -> None:
         """Nothing: the session ends before this run does."""
+
+
+def what_was_said(error: SourceError) -> str:
+    """The error in words, a refused login without when the running gateway would try it again."""
+    cause = error.__cause__
+    return str(cause if isinstance(error, CredentialsRefused) and isinstance(cause, CredentialsRefused) else error)
 
 
 def trust_of(tls: Tls | None, folder: Path) -> Trust:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from dataclasses import asdict
 from typing import Any, Protocol, get_args
@@ -19,6 +20,7 @@ from gateway.app.slots import receipt_row, slot_rows
 from gateway.core.errors import CommandRejected, Reject
 from gateway.core.priority import Origin
 from gateway.core.value import Quality, ValueKind
+from gateway.engine.actions import ActionDesk
 from gateway.engine.alarms import Alarms
 from gateway.engine.commands import CommandDesk
 from gateway.engine.inventory import Inventory
@@ -27,7 +29,7 @@ from gateway.engine.ports import Ask, BootClock
 from gateway.engine.table import PointTable
 from gateway.engine.vitals import Vitals
 from gateway.export import point_row
-from gateway.servers.bacnet import BacnetServer
+from gateway.servers.bacnet import BacnetServer, Client
 from gateway.servers.modbus import ModbusServer
 from gateway.sources import date
 
@@ -48,6 +50,7 @@ class Running(Protocol):
     bacnet: BacnetServer | None
     book: AddressBook
     desk: CommandDesk
+    actions: ActionDesk
     inventory: Inventory
     vitals: Vitals
     logins: Logins
@@ -103,7 +106,7 @@ class Control:
             "bacnet": daemon.bacnet
             and {
                 "port": daemon.bacnet.port,
-                "clients": daemon.bacnet.clients,
+                "clients": [self._bacnet_client(client) for client in daemon.bacnet.clients],
                 "counters": daemon.bacnet.counters,
             },
             "process": footprint(),
@@ -127,6 +130,10 @@ class Control:
             "overruns": health.overruns,
             "retry_in_s": None if health.next_try is None else round(max(health.next_try - now, 0.0), 1),
         }
+
+    def _bacnet_client(self, client: Client) -> dict[str, Any]:
+        silent_s = asyncio.get_running_loop().time() - client.last_seen
+        return {"address": client.address, "requests": client.requests, "silent_s": round(silent_s, 1)}
 
     def reload(self, user: str) -> dict[str, Any]:
         """Passwords read again and refused logins tried; `refused` is what needs a restart."""
@@ -174,6 +181,7 @@ class Control:
             row["modbus"] = None
         if spec.command is not None:
             row["slots"] = slot_rows(daemon.desk, daemon.clock, index)
+        if spec.command is not None or daemon.actions.owns(index):
             row["receipt"] = receipt_row(daemon.table, name)
         if spec.kind is ValueKind.ENUM and isinstance(sample.value, int) and 0 < sample.value <= len(spec.texts):
             row["text"] = spec.texts[sample.value - 1]

@@ -7,22 +7,24 @@ import contextlib
 import gc
 import signal
 from collections.abc import Awaitable, Callable, Sequence
-from ipaddress import IPv4Network, IPv6Network, ip_network
 
 import structlog
 
 from gateway import __version__
-from gateway.addressing import AddressBook, PlacedPoint, Span, map_hash, spans_of
+from gateway.addressing import AddressBook, PlacedPoint, map_hash
 from gateway.addressing.builtin import GATEWAY_SOURCE
+from gateway.app.bacnet import DATABASE_REVISION, bacnet_terms
 from gateway.app.clock import SystemClock
 from gateway.app.control import Control
 from gateway.app.load import Site
 from gateway.app.logins import Logins
+from gateway.app.modbus import modbus_server
 from gateway.app.policy import client_terms, command_overrides, command_policy
 from gateway.config import SourceConfig
 from gateway.config.strict_yaml import KeyPath
 from gateway.core.errors import ConfigError, Fault
 from gateway.core.point import SOURCE_KIND, KindSpec
+from gateway.engine.actions import ActionDesk
 from gateway.engine.alarms import Alarms
 from gateway.engine.commands import CommandDesk
 from gateway.engine.derive import Derivations
@@ -32,8 +34,8 @@ from gateway.engine.poller import Poller
 from gateway.engine.ports import BootClock, Source
 from gateway.engine.table import PointTable
 from gateway.engine.vitals import Vitals
-from gateway.servers.bacnet import BacnetServer
-from gateway.servers.modbus import ClientGroup, ModbusServer
+from gateway.servers.bacnet import BacnetServer, Keeper
+from gateway.servers.modbus import ModbusServer
 from gateway.sources import MappedSource
 from gateway.store import SqliteJournal, Store
 from gateway.systemd import notify
@@ -42,7 +44,6 @@ from gateway.web import ControlServer, HealthServer
 LOGOUT_S = 5.0
 GC_THRESHOLD = (50_000, 20, 20)
 """A full pass over 12,000 points stops the loop for 130 ms; samples are no garbage cycles, so it may come seldom."""
-LOOPBACK = ("127.0.0.0/8", "::1/128")
 log = structlog.get_logger("gateway")
 
 
@@ -99,7 +100,7 @@ class Daemon:
         notify("READY=1\nSTATUS=serving")
         log.info("gateway.ready", site=self.site.config.site, points=len(self.table))
         self.ready.set()
-        tasks = [self.vitals.run(), self.desk.run(), *(poller.run() for poller in self.pollers.values())]
+        tasks = [self.vitals.run(), self.desk.run(), self.actions.run(), *(p.run() for p in self.pollers.values())]
         running = [self._group.create_task(task) for task in tasks]
         try:
             await self._stop.wait()
@@ -108,6 +109,7 @@ class Daemon:
             for task in running:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
+            self.desk.save()
             await self._logout()
         log.info("gateway.stopped")
 
@@ -130,6 +132,15 @@ class Daemon:
         self.alarms = Alarms()
         if self.journal.found:
             self.alarms.set("journal.mended", self.journal.found)
+        control = site.config.control
+        self.actions = ActionDesk(
+            self.table,
+            self.clock,
+            self.journal,
+            self.alarms,
+            dry_run=control.dry_run,
+            read_only=control.read_only,
+        )
         self.desk = CommandDesk(
             self.table,
             self.clock,
@@ -138,7 +149,10 @@ class Daemon:
             groups=client_terms(site.config),
             journal=self.journal,
             alarms=self.alarms,
+            actions=self.actions,
         )
+        if self.desk.obstacle:
+            raise ConfigError([site.loaded.document.fault(("control", "dry_run"), self.desk.obstacle)])
         orders, modbus = site.orders, site.config.modbus
         self.inventory = Inventory(
             self.table,
@@ -181,6 +195,7 @@ class Daemon:
                 exclude=config.exclude,
                 on_lost=self.desk.lost,
             )
+        self.actions.connect(sources, lambda source: self.pollers[source].health.connected)
         self.desk.connect(self.intake, sources, lambda source, kind: self.pollers[source].relist(kind))
         self.vitals.pollers = self.pollers
         self._group = await stack.enter_async_context(asyncio.TaskGroup())
@@ -222,21 +237,13 @@ class Daemon:
         config = self.site.config.modbus
         if config is None:
             return
-        host, _, port = config.listen.rpartition(":")
-        groups = [ClientGroup(g.name, tuple(g.allow), g.slot, write=g.write, gaps=g.gaps) for g in config.clients] or [
-            ClientGroup("local", tuple(_networks(LOOPBACK)), 10, write=False)
-        ]
-        self.modbus = ModbusServer(
-            host=host.strip("[]"),
-            port=int(port),
+        self.modbus = modbus_server(
+            self.site,
+            config,
+            [self.header, *(kind for name in self.site.products for kind in self.site.kinds(name))],
             table=self.table,
             commands=self.desk,
-            groups=groups,
-            spans=self._spans(config.unit),
-            max_connections=config.max_connections,
-            one_unit=True,
-            unit=config.unit,
-            version=__version__,
+            map_hash=self.map_hash,
             spawn=self._group.create_task,
         )
         self.modbus.place(list(self.placed.items()))
@@ -255,9 +262,16 @@ class Daemon:
             version=__version__,
             table=self.table,
             commands=self.desk,
-            write_networks=[network for network in config.write if isinstance(network, IPv4Network)],
-            object_name=config.object_name,
+            terms=bacnet_terms(config, self.site.loaded.folder, self.stop),
             site=self.site.config.site,
+            keeper=Keeper(
+                self.journal.restored().get(DATABASE_REVISION),
+                int(self.clock.wall()),
+                lambda state: self.journal.note({DATABASE_REVISION: state}, ()),
+            ),
+            clock=self.clock,
+            alarms=self.alarms,
+            spawn=self._group.create_task,
         )
         self.bacnet.place(list(self.placed.items()))
         await self.bacnet.start()
@@ -280,15 +294,12 @@ class Daemon:
         """Whether every source is connected."""
         return all(poller.health.connected for poller in self.pollers.values())
 
-    def _spans(self, unit: int) -> list[Span]:
-        kinds = [self.header, *(kind for name in self.site.products for kind in self.site.kinds(name))]
-        return list({span.first: span for kind in kinds for span in spans_of(kind, unit)}.values())
-
     # -- what the inventory tells --------------------------------------------------------------------------------
 
     def _on_placed(self, resource: Resource, points: Sequence[tuple[int, PlacedPoint]]) -> None:
         """New (or renamed) points: to the desk, both servers, and the map hash."""
         self.desk.learn(resource)
+        self.actions.learn(resource)
         self.placed.update(points)
         self._hash = None
         for server in (self.modbus, self.bacnet):
@@ -316,10 +327,6 @@ class Daemon:
             self.book.dirty = False
         except OSError as error:
             log.critical("addresses.not_saved", reason=str(error))
-
-
-def _networks(texts: Sequence[str]) -> list[IPv4Network | IPv6Network]:
-    return [ip_network(text) for text in texts]
 
 
 def _only_leaf(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from gateway.app.clock import SystemClock
-from gateway.app.connect import BorrowedTokens, Session, new_session
+from gateway.app.connect import BorrowedTokens, Session, new_session, what_was_said
 from gateway.config import LoadedConfig, SourceConfig, read_secret
 from gateway.core.errors import Ambiguous, Refused, SourceError, Unreachable
 from gateway.core.point import KindSpec, Path
@@ -90,7 +90,7 @@ async def _ask(loaded: LoadedConfig, config: SourceConfig) -> SourceAnswers:
             await session.open()
             await _Asking(session, found, kinds, (password,)).run()
         except SourceError as error:
-            found.problem = hide_text(str(error), (password,))
+            found.problem = hide_text(what_was_said(error), (password,))
         finally:
             await session.close()
     return found

@@ -14,6 +14,7 @@ from gateway.app.checks import (
     override_faults,
     placing_faults,
     pool_faults,
+    role_faults,
     source_faults,
 )
 from gateway.app.supervision import supervision_findings
@@ -112,6 +113,7 @@ def load_site(file: Path) -> Site:
     faults += override_faults(loaded, products)
     supervised, doubts = supervision_findings(loaded, by_source)
     faults, warnings = faults + supervised, warnings + doubts
+    faults += role_faults(loaded)
     missing_files, missing_passwords = file_findings(loaded)
     faults += missing_files
     if faults:

@@ -41,7 +41,9 @@ class Logins:
             log.warning("tls.insecure", source=config.name, reason="any certificate is accepted")
         password = self._passwords[config.name] = Password(config, self._site.loaded.folder)
         base = self._site.products[config.name].base
-        session = await new_session(self._site.loaded, config, base, password, tokens, self._clock, stack, mend=password.mend)
+        session = await new_session(
+            self._site.loaded, config, base, password, tokens, self._clock, stack, mend=password.mend
+        )
         self._sessions[config.name] = session
         return session
 

@@ -10,6 +10,7 @@ import string
 from dataclasses import dataclass
 from enum import StrEnum
 
+from gateway.app.connect import what_was_said
 from gateway.app.passwords import Password
 from gateway.core.errors import Ambiguous, CredentialsRefused, SessionLost, SourceError, Unreachable
 from gateway.core.point import PasswdSpec
@@ -75,7 +76,7 @@ async def change(session: EvceSession, password: Password, spec: PasswdSpec, new
         except Unreachable as error:
             return Outcome(Change.NOT_REACHED, str(error))
         except SourceError as error:
-            return Outcome(Change.UNCHANGED, hide_text(str(error), secrets))
+            return Outcome(Change.UNCHANGED, hide_text(what_was_said(error), secrets))
         else:
             break
     return Outcome(Change.CHANGED)
@@ -91,7 +92,7 @@ async def settle(session: EvceSession, password: Password, new: str) -> Outcome:
         except CredentialsRefused as error:
             if error.status != 401:
                 password.value = old
-                return Outcome(Change.UNKNOWN, str(error))
+                return Outcome(Change.UNKNOWN, what_was_said(error))
         except SourceError as error:
             password.value = old
             return Outcome(Change.UNKNOWN, str(error))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from gateway.config import Config
-from gateway.config.models import BacnetConfig, ModbusClients, Override
+from gateway.config.downstream import BacnetConfig, ModbusClients
+from gateway.config.models import Override
 from gateway.config.supervision import Lease, LossValue, OnBmsLoss
 from gateway.core.lease import GroupTerms, Loss
 from gateway.engine.setpoint import Limits, Policy

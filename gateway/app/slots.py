@@ -12,7 +12,7 @@ from gateway.engine.commands import CommandDesk
 from gateway.engine.ports import Clock
 from gateway.engine.table import PointTable
 
-RECEIPT_SHOWN = ("write_status", "authority", "applied", "age_s", "error", "error_text")
+RECEIPT_SHOWN = ("result", "write_status", "authority", "applied", "age_s", "error", "error_text")
 
 
 def slot_rows(desk: CommandDesk, clock: Clock, index: int) -> dict[str, dict[str, Any]]:
@@ -38,7 +38,7 @@ def slot_rows(desk: CommandDesk, clock: Clock, index: int) -> dict[str, dict[str
 
 
 def receipt_row(table: PointTable, name: str) -> dict[str, Any]:
-    """What became of a commandable point's command, enumerations as their texts, without what is empty."""
+    """What became of a commandable point's command, or of an action: enumerations as texts, without what is empty."""
     receipt = {}
     for part in RECEIPT_SHOWN:
         index = table.find(f"{name}.{part}")

@@ -52,7 +52,7 @@ def supervision_findings(
     """Faults and warnings; `mappings` by source."""
     places, writers = list(_places(loaded, mappings)), list(_writers(loaded))
     faults = _loss_faults(loaded, mappings, places, writers)
-    warnings = [*_short_leases(loaded, writers)]
+    warnings = [*_short_leases(loaded, writers), *_local_slots(loaded)]
     control = loaded.config.control
     below = _on(control.lease_s) or any(_on(o.lease_s) for o in control.overrides.values())
     below = below or any(place.command.lease_s for place in places)
@@ -96,6 +96,15 @@ def _places(loaded: LoadedConfig, mappings: Mapping[str, LoadedMapping]) -> Iter
                 for label, limits in ((None, Limits()), *special) if spec.command is not None else ():
                     if spec.command is not None:
                         yield Place(source, kind, spec, spec.command, label, limits)
+
+
+def _local_slots(loaded: LoadedConfig) -> Iterator[Fault]:
+    """What is written by hand ends by itself, and would take a BMS's value of the same slot with it."""
+    modbus, local = loaded.config.modbus, loaded.config.control.local_slot
+    for i, group in enumerate(modbus.clients if modbus else ()):
+        if group.write and group.slot == local:
+            text = f"slot {local} is the command line's too (control.local_slot): what is written there replaces this"
+            yield loaded.document.fault(("modbus", "clients", i, "slot"), f"{text} group's value, and then ends")
 
 
 def _short_leases(loaded: LoadedConfig, writers: Iterable[Writer]) -> Iterator[Fault]:

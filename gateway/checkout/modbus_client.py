@@ -36,7 +36,8 @@ class ModbusClient:
     ) -> None:
         self._writer.close()
         with contextlib.suppress(OSError, TimeoutError):
-            await asyncio.wait_for(self._writer.wait_closed(), 1.0)
+            async with asyncio.timeout(1.0):  # wait_for swallows a cancellation that comes with the end
+                await self._writer.wait_closed()
 
     async def read(self, register: int, count: int) -> bytes:
         """FC3: `count` registers from a 0-based address, as big-endian bytes.

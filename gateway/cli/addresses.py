@@ -32,7 +32,7 @@ def list_(*, config: ConfigFile = DEFAULT, json_: Json = False) -> int:
         show.show_json([_row(entry) for entry in entries])
         return DONE
     for entry in entries:
-        text = f"{entry.block:5}  {entry.source}/{entry.kind}/{entry.name}  (id {entry.id or '-'}){_note(entry)}"
+        text = f"{entry.block:5}  {entry.label}  (id {entry.id or '-'}){_note(entry)}"
         show.out.print(show.clean(text))
     if not entries:
         show.out.print("no block was given yet")

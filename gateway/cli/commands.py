@@ -13,6 +13,7 @@ from cyclopts.exceptions import CycloptsError
 
 from gateway import __version__, telemetry
 from gateway.app.load import Site, load_site
+from gateway.app.loop import run_loop
 from gateway.app.offline import offline_points
 from gateway.app.openapi import openapi_findings
 from gateway.cli import show
@@ -26,7 +27,7 @@ from gateway.cli.passwd import passwd
 from gateway.cli.trust import trust
 from gateway.cli.write import read, release, write
 from gateway.config import Config, load_config
-from gateway.core.errors import ConfigError
+from gateway.core.errors import ConfigError, GatewayError
 from gateway.mapping import mapping_schema
 from gateway.web import ControlError
 
@@ -61,7 +62,7 @@ def run(*, config: ConfigFile = DEFAULT, log: Literal["debug", "info", "warning"
 
 def _serve(start: Any) -> int:
     try:
-        asyncio.run(start())
+        run_loop(start())
     except OSError as error:
         show.err.print(show.clean(error.strerror or error))
         return FAULTS
@@ -227,6 +228,9 @@ def main(arguments: list[str] | None = None) -> None:
     except ControlError as error:
         show.err.print(show.clean(error))
         code = REFUSED if error.reached else NOT_REACHED
+    except GatewayError as error:
+        show.err.print(show.clean(error))
+        code = FAULTS
     except KeyboardInterrupt:
         code = DONE
     except BrokenPipeError:  # `points | head`: the reader has what it wanted

@@ -180,7 +180,10 @@ async def _alone(site: Site, chosen: SourceConfig, new: str, *, unfinished: bool
     base, spec = site.products[chosen.name].base, passwd_of(site, chosen.name)
     async with contextlib.AsyncExitStack() as stack:
         tokens = BorrowedTokens(Store(site.state_dir))
-        session = await new_session(site.loaded, chosen, base, password, tokens, SystemClock(), stack)
+        try:
+            session = await new_session(site.loaded, chosen, base, password, tokens, SystemClock(), stack)
+        except OSError as error:
+            return Outcome(Change.NOT_REACHED, f"tls: {error.strerror or error}")
         if not isinstance(session, EvceSession):
             raise TypeError(chosen.kind)
         try:

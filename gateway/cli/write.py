@@ -39,8 +39,8 @@ def write(
     """Write a commandable point of the running gateway, in the point's own unit. It ends by itself, after 1 h.
 
     Args:
-        point: full name, e.g. "evce/zone/Zone B/reduction".
-        value: a number, true, false, or a state text.
+        point: full name, e.g. "evce/zone/Zone B/reduction"; or an action, e.g. "evce/station/Bay 001/reset".
+        value: a number, true, false, or a state text; of an action its code, and 0 before the next one.
         slot: priority slot, `control.local_slot` if not given.
         until: when the value is released: 18:30 (today or tomorrow), 2026-12-24T18:30, or +2h; in 1 h if not given.
     """

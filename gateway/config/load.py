@@ -9,7 +9,9 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from gateway.config.check import validate
-from gateway.config.models import Config, ModbusClients, Secret, SourceOutline, Tls
+from gateway.config.downstream import ModbusClients
+from gateway.config.fields import Secret
+from gateway.config.models import Config, SourceOutline, Tls
 from gateway.config.strict_yaml import Document, KeyPath, read_yaml
 from gateway.core.errors import ConfigError, Fault
 

@@ -2,59 +2,18 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from gateway.config.check import Strict, WrongKeyError, in_words
+from gateway.config.downstream import BacnetConfig, ModbusConfig
 from gateway.config.duration import DurationOrNever
+from gateway.config.fields import Listen, Name, Secret
 from gateway.config.supervision import Lease, OnBmsLoss
 
-NAME = in_words(
-    r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,39}$",
-    "must begin with a letter or digit and hold only letters, digits, _ . - (at most 40)",
-)
 FINGERPRINT = in_words(r"^sha256:[0-9a-fA-F]{64}$", "must be sha256: and 64 hexadecimal digits")
-Name = Annotated[str, Field(pattern=NAME)]
-
-
-def _as_list(value: Any) -> Any:
-    return value if isinstance(value, list) or value is None else [value]
-
-
-def _network(value: Any) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
-    try:
-        return ipaddress.ip_network(str(value), strict=False)
-    except ValueError:
-        raise ValueError("must be an address or a network such as 10.0.0.0/24") from None
-
-
-def _listen(value: str) -> str:
-    match = re.fullmatch(r"([0-9.]+|\[[0-9a-fA-F:.]+\]):([0-9]{1,5})", value)
-    try:
-        if match is None:
-            raise ValueError
-        ipaddress.ip_address(match[1].strip("[]"))
-    except ValueError:
-        raise ValueError("must be ADDRESS:PORT, e.g. 10.0.0.5:502 or [::1]:502") from None
-    if int(match[2]) > 65535:
-        raise ValueError("the port must be 0..65535")
-    return value
-
-
-def _bacnet_address(value: str) -> str:
-    match = re.fullmatch(r"([0-9.]+)(?:/([0-9]{1,2}))?(?::([0-9]{1,5}))?", value)
-    try:
-        if match is None:
-            raise ValueError
-        ipaddress.ip_interface(f"{match[1]}/{match[2] or 32}")
-    except ValueError:
-        raise ValueError("must be ADDRESS/MASK:PORT, e.g. 10.0.0.5/24:47808") from None
-    if match[3] and not 1 <= int(match[3]) <= 65535:
-        raise ValueError("the port must be 1..65535")
-    return value
 
 
 def _url(value: str) -> str:
@@ -68,38 +27,6 @@ def _exclude(value: str) -> str:
     if "/" not in value:
         raise ValueError('must be KIND/PATTERN, e.g. "station/Spare*"')
     return value
-
-
-Network = Annotated[Any, BeforeValidator(_network), WithJsonSchema({"type": "string"})]
-Networks = Annotated[
-    list[Network],
-    BeforeValidator(_as_list),
-    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
-]
-Listen = Annotated[str, AfterValidator(_listen)]
-LEASE_TEXT = "seconds a write lives unrefreshed, or off; not said: what a mapping or `control` says"
-LOSS_TEXT = "when a lease ends: hold, release or {value: X}; not said: what a mapping or `control` says"
-
-
-class Secret(Strict):
-    """Where a password is read from; exactly one of the three."""
-
-    credential: str | None = Field(None, description="name of a systemd credential (LoadCredential=)")
-    file: str | None = Field(None, description="a file holding only the password")
-    env: str | None = Field(None, description="an environment variable")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _no_literal(cls, value: Any) -> Any:
-        if not isinstance(value, dict):
-            raise ValueError("a password is not written here; say {credential: NAME}, {file: PATH} or {env: NAME}")
-        return value
-
-    @model_validator(mode="after")
-    def _one(self) -> Secret:
-        if (self.credential, self.file, self.env).count(None) != 2:
-            raise ValueError("say exactly one of credential, file, env")
-        return self
 
 
 class Tls(Strict):
@@ -155,81 +82,6 @@ class SourceOutline(BaseModel):
     url: Annotated[str, AfterValidator(_url)]
     kind: str = ""
     tls: Tls | None = None
-
-
-class ModbusClients(Strict):
-    """A group of Modbus clients."""
-
-    name: Name
-    allow: Networks = Field(min_length=1, description="addresses or networks, e.g. 10.0.0.0/24")
-    slot: int = Field(10, ge=1, le=16, description="priority slot its writes stand for (1 highest, not 6)")
-    write: bool = Field(False, description="false: reads only")
-    gaps: Literal["fill", "strict"] = Field("fill", description="strict: gaps answer exception 02")
-    lease_s: Lease | None = Field(None, description=LEASE_TEXT)
-    on_bms_loss: OnBmsLoss | None = Field(None, description=LOSS_TEXT)
-    heartbeat: bool = Field(False, description="true: only a changing heartbeat register keeps its leases alive")
-    shared: bool = Field(False, description="true: another group may write the same slot, if it says so too")
-
-    @model_validator(mode="after")
-    def _whole(self) -> ModbusClients:
-        if self.slot == 6:
-            raise WrongKeyError("slot", "slot 6 is reserved by BACnet (minimum on/off)")
-        for key in ("lease_s", "on_bms_loss", "heartbeat", "shared"):
-            if not self.write and getattr(self, key) not in (None, False, "off"):
-                raise WrongKeyError(key, "this group only reads; say write: true, or leave this out")
-        return self
-
-
-class ModbusConfig(Strict):
-    """The Modbus TCP server."""
-
-    listen: Listen = "127.0.0.1:502"
-    units: Literal["one"] = Field("one", description="one: a single unit for everything")
-    unit: int = Field(1, ge=1, le=247)
-    word_order: Literal["big", "little"] = "big"
-    byte_order: Literal["big", "little"] = "big"
-    max_connections: int = Field(32, ge=1, le=1000)
-    clients: list[ModbusClients] = Field(
-        default_factory=list, description="who may connect; empty: this machine only, reading only"
-    )
-
-
-class BacnetDevice(Strict):
-    """The Device object."""
-
-    instance: int = Field(ge=0, le=4194302)
-    name: str = Field("EV Gateway", min_length=1, max_length=64)
-    vendor_id: int = Field(999, ge=0, le=65535)
-
-
-class BacnetConfig(Strict):
-    """The BACnet/IP server."""
-
-    address: Annotated[str, AfterValidator(_bacnet_address)] = Field(
-        description="ADDRESS/MASK:PORT; the mask gives the broadcast address"
-    )
-    device: BacnetDevice
-    devices: Literal["one"] = Field("one", description="one: a single device for everything")
-    object_name: str = "{source}.{name}.{point}"
-    write: Networks = Field(default_factory=list, description="networks that may write; empty: nobody")
-    lease_s: Lease | None = Field(None, description=LEASE_TEXT)
-    on_bms_loss: OnBmsLoss | None = Field(None, description=LOSS_TEXT)
-    heartbeat: bool = Field(False, description="true: only a changing heartbeat object keeps BACnet leases alive")
-
-    @model_validator(mode="after")
-    def _whole(self) -> BacnetConfig:
-        fields = re.findall(r"\{([^{}]*)\}", self.object_name)
-        rest = re.sub(r"\{[^{}]*\}", "", self.object_name)
-        if not set(fields) <= {"source", "kind", "name", "point"} or set("{}") & set(rest):
-            raise WrongKeyError("object_name", "may use {source} {kind} {name} {point} only")
-        if "point" not in fields:
-            raise WrongKeyError("object_name", "needs {point}: every object has a name of its own")
-        if any(network.version != 4 for network in self.write):
-            raise WrongKeyError("write", "BACnet/IP is IPv4 only")
-        for key in ("lease_s", "on_bms_loss", "heartbeat"):
-            if not self.write and getattr(self, key) not in (None, False, "off"):
-                raise WrongKeyError(key, "nobody may write over BACnet; fill in `write`, or leave this out")
-        return self
 
 
 class Override(Strict):

@@ -10,11 +10,12 @@ Names and timings: DESIGN section 5, rules C06-C10 and C12.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from gateway.core.patience import Patience, Uniform, middle
 from gateway.core.point import OnConflict
+from gateway.core.term import Term
 from gateway.core.value import Value
 from gateway.core.write_status import TRANSITIONS, Authority, Event, WriteStatus
 
@@ -23,13 +24,6 @@ COALESCE_S = 0.5
 READ_BACK_S = (0.0, 1.0, 3.0, 10.0)
 REPEAT_S = (3.0, 10.0)
 GIVE_UP_S = 15.0
-SLOW_REPEAT_S = (60.0, 600.0)
-RETRY_S = (1.0, 60.0)
-JITTER = (0.75, 1.25)
-REASSERTS = 3
-REASSERT_WINDOW_S = 600.0
-Uniform = Callable[[float, float], float]
-"""Draws between two bounds, as random.uniform does."""
 
 
 class Action(Enum):
@@ -44,14 +38,10 @@ S, E = WriteStatus, Event
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What the product shall hold: a raw value in its own unit, or nothing (`release`)."""
+    """What the product shall hold: a raw value in its own unit, several in one request, or nothing (`release`)."""
 
-    raw: Value | None
+    raw: Value | tuple[Value, ...] | None
     release: bool = False
-
-
-def _middle(low: float, high: float) -> float:
-    return (low + high) / 2
 
 
 class Delivery:
@@ -76,9 +66,10 @@ class Delivery:
         on_conflict: OnConflict = "reassert",
         gap_s: float = PUT_GAP_S,
         valid_for_s: float | None = None,
-        uniform: Uniform = _middle,
+        uniform: Uniform = middle,
     ) -> None:
-        self._on_conflict, self._gap_s, self._valid_for_s, self._uniform = on_conflict, gap_s, valid_for_s, uniform
+        self._on_conflict, self._gap_s = on_conflict, gap_s
+        self._patience, self._term = Patience(uniform), Term(valid_for_s)
         self.status = WriteStatus.IDLE
         self.target: Target | None = None
         self.error = ""
@@ -91,15 +82,8 @@ class Delivery:
         self._due: float | None = None
         self._doubt_since: float | None = None
         self._repeats = 0
-        self._failures = 0
-        self._slow_repeats = 0
         self._held = False
-        self._reasserted: list[float] = []
         self._excused = False
-        self._renewing = False
-        self._renew_at: float | None = None
-        self._ends_at: float | None = None
-        self._agreed_at = -math.inf
 
     def _on(self, event: Event) -> None:
         self.status = TRANSITIONS.get((self.status, event), self.status)
@@ -116,8 +100,8 @@ class Delivery:
             return
         self.target, self.error, self.confirmed = target, "", False
         self._forget_attempts()
-        self._held = self._excused = self._renewing = False
-        self._renew_at = self._ends_at = None
+        self._held = self._excused = False
+        self._term.forget()
         self._get_at = []
         self._on(E.ASKED)
         if not self.is_ready:
@@ -149,7 +133,7 @@ class Delivery:
 
     def lost(self) -> None:
         """The session, the source or the name is gone: nothing may be sent until `ready`."""
-        self.is_ready = self._renewing = False
+        self.is_ready = self._term.renewing = False
         self._get_at = []
         self._due = None
         self._excused = self._excused or self.confirmed
@@ -169,10 +153,10 @@ class Delivery:
         if due is None or now < due:
             return None
         if self.status is S.OVERRIDDEN:
-            self._slow_repeats += 1
+            self._patience.repeated()
         if self.confirmed and self.status in (S.PENDING, S.OVERRIDDEN):
-            self._reasserted = [*self._reasserted, now][-REASSERTS:]
-        self._renewing = self._renewing or self.status is S.IN_FORCE
+            self._patience.reasserted(now)
+        self._term.renewing = self._term.renewing or self.status is S.IN_FORCE
         self._in_flight, self._put_at = self.target, now
         self._get_at, self._due = [], None
         self._on(E.PUT_STARTED)
@@ -191,7 +175,7 @@ class Delivery:
             case S.PENDING | S.RETRYING | S.OVERRIDDEN if not self._held:
                 due = self._due
             case S.IN_FORCE:
-                due = self._renew_at
+                due = self._term.renew_at
             case _:
                 return None
         if due is None or self._put_at is None or self._gap_s <= PUT_GAP_S:
@@ -200,20 +184,21 @@ class Delivery:
 
     def expired(self, now: float) -> bool:
         """Whether the product may have forgotten the value by itself, and nobody has read since (C12)."""
-        return self._ends_at is not None and self._agreed_at < self._ends_at <= now
+        return self._term.is_unknown(now)
 
     # -- how a PUT ended -----------------------------------------------------------------------------------------
 
     def put_done(self, now: float, *, certain: bool, error: str = "") -> None:
         """The PUT was answered 2xx, or (`certain` False) its end is unknown: read back before anything else."""
-        if self._renewing and not certain:
+        if self._term.renewing and not certain:
             self.put_failed(now, error)  # the value reads the same with the old end and with the new one
             return
         if self._land(now):
             return
-        self._renewing = False
-        self._begin_term()
-        self.error, self._failures = error, 0
+        if self._put_at is not None and self.target is not None and not self.target.release:
+            self._term.begin(self._put_at)
+        self._patience.arrived()
+        self.error = error
         if self._doubt_since is None:
             self._doubt_since = now
         if self.status is S.OVERRIDDEN:
@@ -228,8 +213,7 @@ class Delivery:
         if self._land(now):
             return
         self.error = error
-        backoff = min(RETRY_S[0] * 2.0**self._failures, RETRY_S[1]) * self._uniform(*JITTER)
-        self._failures += 1
+        backoff = self._patience.retry_s()
         self._on(E.PUT_FAILED)
         self._due = now + (backoff if wait_s is None else wait_s)
         if self.status is S.OVERRIDDEN:
@@ -240,7 +224,7 @@ class Delivery:
 
         A refused renewal is repeated: what is in force would end without a word.
         """
-        if self._renewing:
+        if self._term.renewing:
             self.put_failed(now, error)
             return
         if self._land(now):
@@ -251,14 +235,8 @@ class Delivery:
     def _land(self, now: float) -> bool:
         """The request in flight has ended; whether a newer target replaced it or the source went meanwhile."""
         landed, self._in_flight, self._landed_at = self._in_flight, None, now
-        awaited = self._renewing or self.status in (S.SENDING, S.RETRYING, S.OVERRIDDEN)
+        awaited = self._term.renewing or self.status in (S.SENDING, S.RETRYING, S.OVERRIDDEN)
         return landed != self.target or not awaited
-
-    def _begin_term(self) -> None:
-        """The product took a value that it will forget: counted from when the request left, which is earlier."""
-        if self._valid_for_s is None or self._put_at is None or self.target is None or self.target.release:
-            return
-        self._ends_at, self._renew_at = self._put_at + self._valid_for_s, self._put_at + self._valid_for_s / 2
 
     # -- what was read back --------------------------------------------------------------------------------------
 
@@ -287,12 +265,12 @@ class Delivery:
         hands_off = self._hands_off(now, loosens=loosens, foreign=foreign)
         match self.status:
             case S.PENDING | S.RETRYING | S.OVERRIDDEN if hands_off:
-                self.error, self._held, self._renewing = what, True, False
+                self.error, self._held, self._term.renewing = what, True, False
                 self._on(E.TIGHTENED)
             case S.PENDING:
                 self._held = False
                 if self.confirmed and self._due is not None:
-                    self._due = max(self._due, self._reassert_due(now))
+                    self._due = max(self._due, self._patience.reassert_due(now))
             case S.OVERRIDDEN:
                 self.error = what
                 self._hold_no_more(now)
@@ -307,14 +285,14 @@ class Delivery:
         What was lost with the session, or ended with our own end time, was nobody's decision: it is set again.
         """
         if loosens:
-            return self.confirmed or foreign
-        excused = self._excused or (self._ends_at is not None and now >= self._ends_at)
+            return self.confirmed or foreign or self._held
+        excused = self._excused or self._term.is_over(now)
         return self._on_conflict == "alarm" and self.confirmed and not excused
 
     def _agrees(self, now: float) -> None:
         """The product holds the target; a verified release leaves nothing to deliver (C06)."""
-        self._agreed_at = now
-        if self._renewing:
+        self._term.agreed(now)
+        if self._term.renewing:
             return
         self._on(E.AGREES)
         if self.status is not S.IN_FORCE:
@@ -323,8 +301,6 @@ class Delivery:
         self._held = self._excused = False
         self._forget_attempts()
         self._get_at = []
-        if self._valid_for_s is not None and self._renew_at is None:
-            self._renew_at = now  # found upstream: nobody knows when it ends
         if self.target is not None and self.target.release:
             self.target, self.confirmed = None, False
             self._on(E.WITHDRAWN)
@@ -346,7 +322,7 @@ class Delivery:
             reassert = self.confirmed and self._repeats == len(REPEAT_S)
             self._on(E.GAVE_UP)
             self._held = hands_off
-            self._due = self._reassert_due(now) if reassert else self._slow_due(now)
+            self._due = self._patience.reassert_due(now) if reassert else self._slow_due(now)
         elif self._repeats < len(REPEAT_S) and now - since >= REPEAT_S[self._repeats]:
             self._repeats += 1
             self._due = now
@@ -356,24 +332,17 @@ class Delivery:
         """Upstream is no longer tighter than asked: what is asked is set again, and 9 stays until it agrees."""
         if self._held:
             self._held = False
-            self._due = self._reassert_due(now)
-
-    def _reassert_due(self, now: float) -> float:
-        """At once, but at most three times in any ten minutes (C09)."""
-        if len(self._reasserted) < REASSERTS:
-            return now
-        return max(now, self._reasserted[0] + REASSERT_WINDOW_S)
+            self._due = self._patience.reassert_due(now)
 
     def _slow_due(self, now: float) -> float:
-        """Every 1..10 min without end (C08)."""
-        least, most = SLOW_REPEAT_S
-        wait = min(least * 2.0**self._slow_repeats, most) * self._uniform(*JITTER)
-        slow = now + min(max(wait, least), most)
-        return max(slow, self._reassert_due(now)) if self.confirmed else slow
+        """Every 1..10 min without end (C08), a confirmed value not oftener than reassertions may be (C09)."""
+        slow = self._patience.slow_due(now)
+        return max(slow, self._patience.reassert_due(now)) if self.confirmed else slow
 
     def _forget_attempts(self) -> None:
         self._doubt_since = None
-        self._repeats = self._failures = self._slow_repeats = 0
+        self._repeats = 0
+        self._patience.forget()
 
 
 __all__ = ["Action", "Authority", "Delivery", "Target", "WriteStatus"]

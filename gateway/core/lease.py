@@ -13,6 +13,8 @@ from typing import Literal
 from gateway.core.value import Value
 
 GRACE_S = 60.0
+SAVED_EVERY = 0.25
+"""After which part of its length what is left of a lease is saved again."""
 SATURATED_S = 65534
 """The largest countdown a register can hold; 65535 there says that no lease runs."""
 
@@ -78,6 +80,15 @@ def elapsed(saved: Stamp, now: Stamp) -> float | None:
     if saved.synchronised and now.synchronised:
         return max(0.0, now.wall - saved.wall)
     return None
+
+
+def left_after(length_s: float, saved_s: float, gone_s: float | None) -> float:
+    """What is left of a lease after a restart, `saved_s` having been left when it was saved; it may be negative.
+
+    Where no clock can tell how long ago that was, it was as long ago as it can have been while the gateway ran.
+    """
+    passed = length_s * SAVED_EVERY if gone_s is None else gone_s
+    return min(saved_s, length_s) - passed
 
 
 def countdown(left_s: float) -> int | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,7 +46,7 @@ class Action:
     code: int = 0
     result: ActionResult = ActionResult.NEVER_RUN
     text: str = ""
-    refusal: tuple[Origin, Value | None, str] | None = None
+    refusal: tuple[Origin, str, str] | None = None
 
     @property
     def running(self) -> bool:
@@ -80,13 +80,14 @@ class ActionDesk:
     ) -> None:
         self._table, self._clock, self._journal, self._alarms = table, clock, journal, alarms
         self._dry_run, self._read_only = dry_run, read_only
+        self._restored = journal.restored()
         self._actions: dict[int, Action] = {}
         self._due: asyncio.Queue[tuple[Action, int, Origin]] = asyncio.Queue()
-        self._performer = Performer(table, clock, {}, self._sent)
+        self._performer = Performer(table, clock, {}, lambda _source: False, self._sent)
 
-    def connect(self, sources: Mapping[str, Source]) -> None:
-        """Gives the way upstream; called once, before run."""
-        self._performer = Performer(self._table, self._clock, sources, self._sent)
+    def connect(self, sources: Mapping[str, Source], is_up: Callable[[str], bool]) -> None:
+        """Gives the way upstream, and what tells whether a source answers; called once, before run."""
+        self._performer = Performer(self._table, self._clock, sources, is_up, self._sent)
 
     def learn(self, resource: Resource) -> None:
         """Takes on the actions of a resource that has appeared, as the last run left them; again is fine."""
@@ -100,13 +101,15 @@ class ActionDesk:
 
     def _restore(self, action: Action) -> None:
         """A code that stood still stands, or a client that writes in a cycle would fire it again."""
-        saved = self._journal.restored().get(action.key)
+        saved = self._restored.get(action.key)
         if not isinstance(saved, dict) or self._dry_run:
             return
         action.code, action.text = int(saved["code"]), str(saved["text"])
         action.result = ActionResult(saved["result"])
         if action.running:
             self._end(action, Ending(ActionResult.UNKNOWN, RESTARTED), action.code, GATEWAY)
+        elif action.code and action.result in (ActionResult.FAILED, ActionResult.UNKNOWN):
+            self._alarm(action, action.code)
 
     # -- what a client asks --------------------------------------------------------------------------------------
 
@@ -130,8 +133,8 @@ class ActionDesk:
     def _refused(self, action: Action, value: Value | None, origin: Origin, error: CommandRejected) -> None:
         name, asked = self._table.names[action.index], json.dumps(value)
         log.warning("action.refused", point=name, origin=str(origin), value=value, reason=str(error))
-        again = action.refusal == (origin, value, str(error))
-        action.refusal = (origin, value, str(error))
+        refusal = (origin, asked, str(error))
+        again, action.refusal = action.refusal == refusal, refusal
         if not again:
             self._journal.note(
                 {}, [Evidence("refused", name, origin, old=str(action.code), new=asked, answer=str(error))]
@@ -182,7 +185,7 @@ class ActionDesk:
             await self._journal.commit({} if self._dry_run else states, evidence)
 
     def _accepted(self, action: Action, code: int, origin: Origin, *, fire: bool) -> None:
-        self._alarms.clear(self._alarm(action))
+        self._alarms.clear(f"action {action.key}")
         if not fire:
             return
         if self._dry_run:
@@ -230,13 +233,15 @@ class ActionDesk:
             {action.key: action.state}, [Evidence(word, name, origin, new=str(code), answer=ending.text)]
         )
         if ending.result is not ActionResult.DONE:
-            self._alarms.set(self._alarm(action), f"{name}: code {code}: {word}: {ending.text}")
+            self._alarm(action, code)
         self._show(action)
 
     # -- what is shown -------------------------------------------------------------------------------------------
 
-    def _alarm(self, action: Action) -> str:
-        return f"action {action.key}"
+    def _alarm(self, action: Action, code: int) -> None:
+        """Stands until the next write, 0 included: that shows that somebody has seen it."""
+        name, word = self._table.names[action.index], action.result.name.lower()
+        self._alarms.set(f"action {action.key}", f"{name}: code {code}: {word}: {action.text}")
 
     def _show(self, action: Action) -> None:
         now, indices, name = self._clock.monotonic(), action.resource.indices, action.spec.name

@@ -12,14 +12,17 @@ from collections.abc import Mapping, Sequence
 
 import structlog
 
-from gateway.core.delivery import Delivery, Target, Uniform, WriteStatus
-from gateway.core.errors import CommandRejected, Reject
+from gateway.core.delivery import Target
 from gateway.core.lease import GroupTerms
-from gateway.core.point import CommandSpec, Factor, PointSpec
+from gateway.core.patience import Uniform
+from gateway.core.point import Factor
 from gateway.core.priority import Origin, PriorityArray
-from gateway.core.value import Value, shorten
+from gateway.core.value import BAD, Sample, Value
 from gateway.engine.alarms import Alarms
+from gateway.engine.enrol import enrol
 from gateway.engine.intake import Intake, ReadBack
+from gateway.engine.joint import differs, join, part, reads, tighter, wanted
+from gateway.engine.judge import Judge
 from gateway.engine.keeper import Keeper, Write
 from gateway.engine.ledger import Ledger
 from gateway.engine.ports import Actions, Ask, BootClock, Journal, Source
@@ -59,8 +62,11 @@ class CommandDesk:
         self._scaled: dict[int, list[Setpoint]] = {}
         self._supervision = Supervision(clock, groups or {})
         self._ledger = Ledger(table, clock, journal, self._supervision)
-        self._watch = Watch(table, alarms)
+        self._watch, self._alarms = Watch(table, alarms), alarms
         self._sender = Sender(table, clock, self._points, lambda point: self._show([point]), self._ledger)
+        self._judge = Judge(
+            table, self._points, self._releases, self._supervision, self._ledger, lambda point: self._show([point])
+        )
         self._keeper = Keeper(
             clock, policy, self._supervision, self._ledger, self._watch, restored=journal.restored(), moved=self._moved
         )
@@ -83,12 +89,26 @@ class CommandDesk:
         return self._ledger.fault
 
     def learn(self, resource: Resource) -> None:
-        """Takes on the commandable points of a resource that has appeared; knowing it already is fine."""
+        """Takes on the commandable points of a resource that appeared, or has another name and its overrides now."""
+        new: dict[str, Setpoint] = {}
         for spec in resource.kind.points.values():
             index = resource.indices[spec.name]
-            if spec.command is None or index in self._points:
+            if spec.command is None:
                 continue
-            point = self._setpoint(index, spec, spec.command, resource)
+            point = enrol(
+                spec,
+                spec.command,
+                resource,
+                override=self._overrides.get(resource.label, Limits()),
+                policy=self.policy,
+                resolve=self._resolve,
+                uniform=self._uniform,
+            )
+            known = self._points.get(index)
+            if known is not None:
+                known.floor, known.allow_stop = point.floor, point.allow_stop
+                known.lease_s, known.on_loss = point.lease_s, point.on_loss
+                continue
             self._points[index] = point
             self._releases[resource.indices[f"{spec.name}.release"]] = point
             self._watched.setdefault(resource.indices[f"{spec.name}.applied"], []).append(point)
@@ -98,35 +118,11 @@ class CommandDesk:
             for factor in (spec.scale, spec.offset):
                 if factor.point is not None:
                     self._scaled.setdefault(resource.indices[factor.point], []).append(point)
+            new[spec.name] = point
+        join(new)
+        for point in new.values():
             self._keeper.learn(point)
-            self._show([point])
-
-    def _setpoint(self, index: int, spec: PointSpec, command: CommandSpec, resource: Resource) -> Setpoint:
-        """Limits come from the override, else the mapping, else the policy (whose floor is for A only)."""
-        override, policy = self._overrides.get(resource.label, Limits()), self.policy
-        floors = (override.floor, command.floor, policy.floor if spec.unit == "A" else None)
-        stops = (override.allow_stop, command.allow_stop, policy.allow_stop)
-        leases = (override.lease_s, command.lease_s, policy.lease_s)
-        block = resource.name if resource.block is None else resource.block
-        return Setpoint(
-            index=index,
-            spec=spec,
-            command=command,
-            resource=resource,
-            resolve=self._resolve,
-            floor=next((floor for floor in floors if floor is not None), None),
-            allow_stop=next(stop for stop in stops if stop is not None),
-            key=f"{resource.source}/{resource.kind.name}/{block}/{spec.name}",
-            lease_s=next(lease for lease in leases if lease is not None),
-            on_loss=override.on_loss or command.on_loss or policy.on_loss,
-            read_only=policy.read_only,
-            delivery=Delivery(
-                on_conflict=command.on_conflict,
-                valid_for_s=command.valid_for_s,
-                uniform=self._uniform,
-                **({} if command.gap_s is None else {"gap_s": command.gap_s}),
-            ),
-        )
+        self._show(list(new.values()))
 
     def _resolve(self, resource: Resource, factor: Factor | None) -> float | None:
         if factor is None or factor.point is None:
@@ -174,7 +170,7 @@ class CommandDesk:
             CommandRejected: nothing was changed; the reason is in words.
         """
         actions = [ask for ask in asks if self._actions is not None and self._actions.owns(ask.index)]
-        writes = self._judge_all([ask for ask in asks if ask not in actions], origin)
+        writes = self._judge.writes([ask for ask in asks if ask not in actions], origin)
         if self._actions is not None:
             for ask in actions:
                 self._actions.judge(ask, origin)
@@ -188,6 +184,7 @@ class CommandDesk:
         now = self._clock.monotonic()
         changed, evidence = self._keeper.accept(writes, origin, now)
         points = list(dict.fromkeys(write.point for write in writes))
+        asked = {point: point.slots.value for point in changed}
         for point in changed:
             point.committing += 1
         if not changed:
@@ -196,88 +193,55 @@ class CommandDesk:
         try:
             await self._ledger.commit(changed, evidence)
         finally:
-            for point in changed:
+            for point, value in asked.items():
                 point.committing -= 1
+                if point.committing:
+                    self._aim(point, now, value)
             self._watch.persistence(self._ledger.fault)
             self._moved(points)
-
-    def _judge_all(self, asks: Sequence[Ask], origin: Origin) -> list[Write]:
-        judged: list[Write] = []
-        for ask in asks:
-            try:
-                write = self._judge(ask, origin)
-            except CommandRejected as error:
-                self._note_refusal(ask, origin, error)
-                raise
-            if write is not None:
-                judged.append(write)
-        return judged
-
-    def _judge(self, ask: Ask, origin: Origin) -> Write | None:
-        """What an ask means for which point; None for one that means nothing."""
-        released = self._releases.get(ask.index)
-        if not PriorityArray.usable(ask.slot):
-            raise CommandRejected(Reject.SLOT, f"slot {ask.slot} cannot be written (1..16, not 6)")
-        if released is not None and ask.value not in (0, 1):
-            raise CommandRejected(Reject.RANGE, "release takes 1")
-        if released is not None and not ask.value:
-            return None
-        point = released or self._points.get(ask.index)
-        if point is None:
-            raise CommandRejected(Reject.NOT_WRITABLE, "this point cannot be written")
-        value = None if released is not None or ask.value is None else point.judged(ask.value)
-        self._supervision.admit(point, ask.slot, origin)
-        lease = self._supervision.lease(point, ask, origin)
-        return Write(point, ask.slot, value, lease)
-
-    def _note_refusal(self, ask: Ask, origin: Origin, error: CommandRejected) -> None:
-        name = self._table.names[ask.index]
-        log.warning(
-            "command.refused", point=name, origin=str(origin), slot=ask.slot, value=ask.value, reason=str(error)
-        )
-        point = self._points.get(ask.index) or self._releases.get(ask.index)
-        if point is not None:
-            point.error, point.error_text = int(error.reject), str(error)
-            self._ledger.refused(point, origin, ask.slot, ask.value, str(error))
-            self._show([point])
 
     # -- what the product says -----------------------------------------------------------------------------------
 
     def read_back(self, read_back: ReadBack) -> None:
         """A GET showed what is in force: compare, and let waiting commands go (C07, C08, C09)."""
-        resource, spec, reading = read_back.resource, read_back.point, read_back.reading
-        point = self._points.get(resource.indices[spec.name])
+        point = self._points.get(read_back.resource.indices[read_back.point.name])
         if point is None:
             return
         now, delivery, before = self._clock.monotonic(), point.delivery, point.delivery.status
         basis = self._sender.basis(point)
-        if basis is not None and basis[0] == reading.session:
+        if basis is not None and basis[0] == read_back.reading.session:
             if delivery.is_ready and point.basis != basis:
                 delivery.lost()
             self._keeper.observed(point)
-            point.observed, point.basis = True, basis
-            delivery.ready(now)
-        target = delivery.target
-        if target is not None and delivery.is_ready:
-            what = "no limit in force upstream" if read_back.none else f"upstream says {shorten(read_back.raw)}"
-            delivery.read_back(
-                now,
-                agrees=point.agrees(target, read_back),
-                what=what,
-                loosens=point.loosens(target, read_back),
-                foreign=point.foreign(read_back),
-                began=reading.began,
-            )
+            point.observed, point.basis, point.read = True, basis, read_back
+            if all(member.basis == basis for member in point.peers):
+                delivery.ready(now)
+        target, held = delivery.target, reads(point)
+        if target is not None and held and delivery.is_ready:
+            self._compare(point, target, held, now)
             self._keeper.settled(point, target, before)
             self._sender.log_status(point, before)
-        self._show([point])
+        self._show(point.peers)
         self._sender.wake([point])
+
+    @staticmethod
+    def _compare(point: Setpoint, target: Target, held: Sequence[tuple[Setpoint, ReadBack]], now: float) -> None:
+        """Tells the delivery how what was read compares with the target, all members of a request as one."""
+        what = differs(target, held)
+        point.delivery.read_back(
+            now,
+            agrees=not what,
+            what=what,
+            loosens=any(member.loosens(part(target, member), read) for member, read in held),
+            foreign=any(member.foreign(read) for member, read in held),
+            began=min(read.reading.began for _, read in held),
+        )
 
     def lost(self, source: str) -> None:
         """The source, its session or its names changed: nothing is sent until each value was read again."""
         changed = [point for point in self._points.values() if point.resource.source == source]
         for point in changed:
-            point.observed, point.basis = False, None
+            point.observed, point.basis, point.read = False, None, None
             point.delivery.lost()
         self._show(changed)
 
@@ -287,27 +251,28 @@ class CommandDesk:
         """What these points ask for has changed: it is aimed at, shown and sent."""
         now = self._clock.monotonic()
         for point in points:
-            self._aim(point, now)
+            if not point.committing:
+                self._aim(point, now, point.slots.value)
         self._show(points)
         self._sender.wake(points)
 
-    def _aim(self, point: Setpoint, now: float) -> None:
-        """Tells the delivery what shall be in force now."""
-        if point.committing or point.unjudged:
+    def _aim(self, point: Setpoint, now: float, value: Value | None) -> None:
+        """Tells the delivery what shall be in force now: the winner that is on the disk."""
+        point.aimed = value
+        if any(member.unjudged for member in point.peers):
             return
-        value, delivery = point.slots.value, point.delivery
+        delivery, target = point.delivery, wanted(point)
         before, old = delivery.status, delivery.target
         if self.policy.dry_run:
             delivery.pretend()
             log.info("command.dry_run", point=self._table.names[point.index], would_send=self._sender.preview(point))
-        elif value is not None:
-            raw = point.raw(value)
-            if raw is not None and old is None and point.inherited is not None:
-                delivery.restore(Target(raw), confirmed=point.verified == Target(raw))
-            elif raw is not None:
-                delivery.ask(Target(raw), now, tighter=point.is_tighter(old, raw))
-        elif point.release_due:
-            delivery.ask(Target(None, release=True), now)
+        elif target is None:
+            return
+        elif old is None and not delivery.is_ready and any(member.inherited is not None for member in point.peers):
+            same = all(member.verified == part(target, member) for member in point.peers)
+            delivery.restore(target, confirmed=same and not target.release)
+        else:
+            delivery.ask(target, now, tighter=tighter(old, target, point))
         self._sender.log_status(point, before)
 
     def foreign_limits(self) -> dict[str, Value | None]:
@@ -333,8 +298,17 @@ class CommandDesk:
         self._keeper.tick()
         held = [point for point in self._points.values() if point.accepted_at is not None or point.slots.ruling]
         for point in held:
-            self._watch.validity(point, clockless=self._sender.clockless(point), expired=point.delivery.expired(now))
+            self._validity(point, now)
         self._show(held)
+
+    def _validity(self, point: Setpoint, now: float) -> None:
+        """What a product that forgets by itself may have forgotten is not shown as applied (C12)."""
+        expired = point.delivery.expired(now)
+        self._watch.validity(point, clockless=self._sender.clockless(point), expired=expired)
+        applied = point.resource.indices[f"{point.spec.name}.applied"]
+        if expired and self._table.sample(applied).quality < BAD:
+            reason = "its end time has passed and it could not be read since"
+            self._table.update([(applied, Sample(None, BAD, reason, now))])
 
     def _on_table(self, changed: Sequence[int]) -> None:
         """What a point's default, range or scale refers to has changed, or what is applied has."""
@@ -356,6 +330,5 @@ class CommandDesk:
                 self._watch.command(point)
 
     def alarms(self) -> int:
-        """Commands that are rejected or overridden upstream."""
-        wrong = (WriteStatus.REJECTED, WriteStatus.OVERRIDDEN)
-        return sum(point.delivery.status in wrong for point in self._points.values())
+        """How many alarms stand."""
+        return len(self._alarms)

@@ -35,8 +35,11 @@ class Counters:
     def watch(self, resource: Resource) -> None:
         """Something else stands behind this name now: remembers where its counters were."""
         for name, spec in resource.kind.points.items():
-            last = self._table.last_value(resource.indices[name]) if spec.unit in UNITS else None
-            if isinstance(last, (int, float)) and spec.read is not None:
+            # What has a value for "absent" begins again by itself, such as the energy of a charging session.
+            if spec.unit not in UNITS or spec.read is None or spec.absent is not None:
+                continue
+            last = self._table.last_value(resource.indices[name])
+            if isinstance(last, (int, float)):
                 self._before[resource.indices[name]] = float(last)
 
     def compare(self, samples: Mapping[int, Sample]) -> None:

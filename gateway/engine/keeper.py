@@ -16,6 +16,7 @@ from gateway.core.delivery import Target, WriteStatus
 from gateway.core.lease import Lease
 from gateway.core.priority import Origin, Slot
 from gateway.core.value import Value
+from gateway.engine.joint import part
 from gateway.engine.ledger import Ledger
 from gateway.engine.ports import Clock, Evidence
 from gateway.engine.restart import Restart
@@ -116,7 +117,10 @@ class Keeper:
             point = write.point
             self._held[point] = None
             point.accepted_at, point.error, point.error_text = now, 0, ""
+            before = point.slots.value
             items = self._release(write, origin) if write.value is None else self._put(write, write.value, origin, now)
+            if point.slots.value != before:
+                point.inherited = None
             if items:
                 changed[point] = None
                 evidence += items
@@ -124,21 +128,22 @@ class Keeper:
 
     def _put(self, write: Write, value: Value, origin: Origin, now: float) -> list[Evidence]:
         point, number = write.point, write.slot
-        held, was_idle = point.slots[number], not point.slots.winner and point.delivery.target is None
+        held, was_idle = point.slots[number], point.delivery.target is None and not _holds_any(point)
         same = held is not None and (held.value, held.origin.group) == (value, origin.group) and not held.failsafe
         since = held.since if held is not None and same else now
         point.slots.put(number, Slot(value, origin, since, write.lease, dry=self._policy.dry_run))
         if same and write.lease.until is None:
             return []
         point.released_by.pop(number, None)
-        point.inherited, point.release_due = None, False
+        point.release_due = False
         self._watch.accepted(point)
         old = None if held is None else held.value
         log.info("command.accepted", point=point.label, origin=str(origin), slot=number, old=old, new=value)
         evidence = [self._ledger.record("accepted", point, origin=origin, slot=number, old=old, new=value)]
         if was_idle and not self._policy.dry_run:
-            point.found_due = True
-            evidence += self._found(point)
+            for member in point.peers:
+                member.found_due = True
+                evidence += self._found(member)
         return evidence
 
     def _release(self, write: Write, origin: Origin) -> list[Evidence]:
@@ -152,7 +157,6 @@ class Keeper:
             return []
         point.slots.clear(number)
         point.released_by[number] = origin.group
-        point.inherited = None
         self._owe_release(point)
         if foreign is not None and origin.protocol not in PEOPLE:
             self._watch.lifted(point, foreign, origin)
@@ -163,7 +167,7 @@ class Keeper:
 
     def _owe_release(self, point: Setpoint) -> None:
         """All slots are empty: what is in force upstream, or may be, has to be released."""
-        if point.slots.winner or self._policy.dry_run:
+        if _holds_any(point) or self._policy.dry_run:
             return
         may_be = point.delivery.target is not None or not point.observed or self.foreign(point) is not None
         point.release_due = point.release_due or may_be
@@ -195,21 +199,27 @@ class Keeper:
 
     def settled(self, point: Setpoint, target: Target, before: WriteStatus) -> None:
         """A read-back was compared with the target: what that proves is written down."""
-        delivery = point.delivery
-        if delivery.target is None and target.release:
-            point.release_due = False
-            point.sent = point.verified = point.found = point.inherited = None
-            self._watch.released(point)
-            self._ledger.note([point], self._ledger.record("verified", point, answer="no limit is in force"))
-        elif delivery.status is before:
-            return
-        elif delivery.status is WriteStatus.IN_FORCE:
-            point.verified = target
-            winner = point.slots.winner
-            self._ledger.note([point], self._ledger.record("verified", point, slot=winner, new=point.slots.value))
-        elif delivery.status is WriteStatus.OVERRIDDEN:
-            item = self._ledger.record("overridden", point, new=point.slots.value, answer=delivery.error)
-            self._ledger.note([point], item)
+        status = point.delivery.status
+        if point.delivery.target is None and target.release:
+            for member in point.peers:
+                self._withdrawn(member)
+        elif status is not before and status in (WriteStatus.IN_FORCE, WriteStatus.OVERRIDDEN):
+            verified = status is WriteStatus.IN_FORCE
+            event, answer = ("verified", "") if verified else ("overridden", point.delivery.error)
+            for member in point.peers:
+                member.verified = part(target, member) if verified else member.verified
+            asked = [member for member in point.peers if member.aimed is not None]
+            record = self._ledger.record
+            items = [record(event, m, slot=m.slots.winner, new=m.aimed, answer=answer) for m in asked]
+            self._ledger.note(point.peers, *items)
+
+    def _withdrawn(self, point: Setpoint) -> None:
+        """The product holds no limit of ours any more."""
+        was_due, point.release_due = point.release_due, False
+        point.sent = point.verified = point.found = point.inherited = None
+        self._watch.released(point)
+        items = [self._ledger.record("verified", point, answer="no limit is in force")] if was_due else []
+        self._ledger.note([point], *items)
 
     # -- time ----------------------------------------------------------------------------------------------------
 
@@ -267,3 +277,8 @@ class Keeper:
         if self._held:
             self._ledger.note(list(self._held))
             self._ledger.alive()
+
+
+def _holds_any(point: Setpoint) -> bool:
+    """Whether something is asked of a point, or of one whose command leaves with its own."""
+    return any(member.slots.winner for member in point.peers)

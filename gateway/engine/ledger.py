@@ -13,12 +13,12 @@ from dataclasses import asdict
 from typing import Any
 
 from gateway.core.delivery import Target
-from gateway.core.lease import Stamp
+from gateway.core.lease import SAVED_EVERY, Stamp
 from gateway.core.priority import Origin, Slot
 from gateway.core.value import Value
 from gateway.engine.ports import BootClock, Evidence, Journal
 from gateway.engine.setpoint import Setpoint
-from gateway.engine.supervision import Supervision
+from gateway.engine.supervision import PERSON_S, Supervision
 from gateway.engine.table import PointTable
 
 GATEWAY = Origin("gateway")
@@ -61,7 +61,7 @@ class Ledger:
 
     def state(self, point: Setpoint) -> dict[str, Any] | None:
         """What a restart needs of one point, JSON-ready; None when there is nothing to remember."""
-        self._saved[point] = self._horizon(point)
+        self._saved[point] = self._clock.monotonic()
         slots = point.slots
         state: dict[str, Any] = {
             "slots": {str(number): self._slot(slot) for number, slot in slots.occupied},
@@ -89,14 +89,11 @@ class Ledger:
         }
 
     def stale(self, point: Setpoint) -> bool:
-        """Whether the saved leases lag so far behind that they should be saved again: by a quarter of one."""
-        leases = [slot.lease.length_s for _, slot in point.slots.occupied if slot.lease.length_s]
-        return bool(leases) and self._horizon(point) - self._saved.get(point, -math.inf) >= min(leases) / 4
-
-    def _horizon(self, point: Setpoint) -> float:
-        """The sum of the ends of all leases: it moves as far as any of them does."""
-        ends = (self._supervision.lease_ends(slot) for _, slot in point.slots.occupied if not slot.failsafe)
-        return sum(end for end in ends if math.isfinite(end))
+        """Whether the saved leases are a quarter of one old: what no clock could tell a restart is never more."""
+        held = [slot.lease for _, slot in point.slots.occupied if not slot.failsafe]
+        leases = [lease.length_s or PERSON_S for lease in held if lease.length_s or lease.until is not None]
+        age_s = self._clock.monotonic() - self._saved.get(point, -math.inf)
+        return bool(leases) and age_s >= min(leases) * SAVED_EVERY
 
     # -- evidence ------------------------------------------------------------------------------------------------
 

@@ -37,8 +37,16 @@ class Ending:
 class Performer:
     """Sends actions; `on_sent` is told of every body that the product answered."""
 
-    def __init__(self, table: PointTable, clock: Clock, sources: Mapping[str, Source], on_sent: OnSent) -> None:
-        self._table, self._clock, self._sources, self._on_sent = table, clock, sources, on_sent
+    def __init__(
+        self,
+        table: PointTable,
+        clock: Clock,
+        sources: Mapping[str, Source],
+        is_up: Callable[[str], bool],
+        on_sent: OnSent,
+    ) -> None:
+        self._table, self._clock, self._sources = table, clock, sources
+        self._is_up, self._on_sent = is_up, on_sent
 
     def obstacle(self, resource: Resource) -> str:
         """Why nothing can be sent to a resource now, in words; "" when it can."""
@@ -47,8 +55,10 @@ class Performer:
             return resource.trouble or "it is not present"
         if not outer.usable:
             return outer.trouble or "what it belongs to is not present"
-        if source is None or source.session_age_s is None or outer.resolved != source.session_number:
+        if source is None or source.session_age_s is None or not self._is_up(resource.source):
             return f"{resource.source} is not connected"
+        if outer.resolved != source.session_number:
+            return f"the names of {resource.source} are being read"
         return ""
 
     def preview(self, resource: Resource, spec: ActionSpec, code: int) -> str:

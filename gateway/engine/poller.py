@@ -8,6 +8,7 @@ every login the names are resolved again before any answer counts as a reason to
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import random
 from collections.abc import Awaitable, Callable, Sequence
@@ -84,7 +85,7 @@ class Poller:
         self._failures_in_a_row = 0
         self._session = 0
         self._renewing = False
-        self._again = False
+        self._again = asyncio.Event()
         self._paused_until = 0.0
 
     async def run(self) -> None:
@@ -113,9 +114,11 @@ class Poller:
         """Asks nothing for a while (None: until `retry`), and says until when."""
         until = math.inf if seconds is None else self._clock.monotonic() + seconds
         self.health.next_try = None if seconds is None else until
-        self._again = False
-        while not self._again and (left_s := until - self._clock.monotonic()) > 0:
-            await asyncio.sleep(min(left_s, LOOK_S))
+        self._again.clear()
+        while not self._again.is_set() and (left_s := until - self._clock.monotonic()) > 0:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(left_s, LOOK_S)):
+                    await self._again.wait()
         self.health.next_try = None
 
     def retry(self) -> bool:
@@ -123,7 +126,7 @@ class Poller:
         if self.health.state is not SourceState.REFUSED:
             return False
         self.source.retry()
-        self._again = True
+        self._again.set()
         return True
 
     async def _connect(self) -> None:
@@ -165,16 +168,19 @@ class Poller:
 
     # -- names ---------------------------------------------------------------------------------------------------
 
-    async def _learn(self) -> None:
-        """Every list, then a new plan; a list the product refuses is its kind's trouble unless all are refused."""
-        reached = False
+    async def _learn(self) -> bool:
+        """Every list, then a new plan; a list the product refuses is its kind's trouble unless all are refused.
+
+        Returns whether the product answered anything: without a list nothing is asked here.
+        """
+        reached = answered = False
         refusal: SourceError | None = None
         for kind in self.kinds:
             if kind.list is not None:
                 try:
                     await self._timed(self._reader.read_list(kind))
                     self._recovered(f"list {kind.name}")
-                    reached = True
+                    reached = answered = True
                 except (*ENDS, Unreachable):
                     raise
                 except (Refused, BadAnswer) as error:
@@ -188,6 +194,7 @@ class Poller:
             raise refusal
         self._reader.wire()
         self._reader.plan()
+        return answered
 
     async def _relearn(self) -> None:
         """There is a new session: nothing is sent until the names are resolved and the values read in it."""

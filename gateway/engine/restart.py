@@ -12,7 +12,7 @@ from typing import Any
 
 from gateway.core.delivery import Target
 from gateway.core.errors import CommandRejected
-from gateway.core.lease import GRACE_S, Lease, Stamp, elapsed
+from gateway.core.lease import GRACE_S, Lease, Stamp, elapsed, left_after
 from gateway.core.priority import Origin, Slot
 from gateway.engine.ledger import ALIVE
 from gateway.engine.setpoint import Policy, Setpoint
@@ -78,10 +78,10 @@ class Restart:
 
     def _slot(self, point: Setpoint, row: Mapping[str, Any], stamp: Mapping[str, Any], now: float) -> Slot:
         """A saved slot; what is left of its lease is what was left then, less the time that is known to have passed."""
-        origin, gone_s = Origin(*row["origin"]), self._gap(stamp) or 0.0
+        origin, gone_s, saved_s = Origin(*row["origin"]), self._gap(stamp), row["lease_left"]
         length_s, _ = self._supervision.terms(point, origin.group)
-        left = length_s if row["lease_left"] is None else min(row["lease_left"] - gone_s, length_s)
-        until = None if row["until_left"] is None else now + row["until_left"] - gone_s
+        left = length_s if saved_s is None else left_after(length_s, saved_s, gone_s)
+        until = None if row["until_left"] is None else now + row["until_left"] - (gone_s or 0.0)
         lease = Lease(length_s, now + left - length_s, until, graced=row["graced"])
         return Slot(row["value"], origin, now, lease, row["failsafe"], row["dry"])
 

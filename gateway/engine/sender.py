@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import structlog
 
@@ -18,6 +18,7 @@ from gateway.core.errors import Ambiguous, BadAnswer, NotMergeable, Refused, Ses
 from gateway.core.point import KindSpec, answer_to
 from gateway.core.value import Value
 from gateway.engine.intake import Intake
+from gateway.engine.joint import RELEASE, part, raw_of, wanted
 from gateway.engine.ledger import Ledger
 from gateway.engine.ports import BootClock, Reading, Source, WriteRequest, Written
 from gateway.engine.resource import Resource
@@ -60,7 +61,7 @@ class Sender:
 
     def wake(self, points: Iterable[Setpoint]) -> None:
         """Something may be due for these."""
-        self._touched.update(dict.fromkeys(points))
+        self._touched.update(dict.fromkeys(point.peers[0] for point in points))
         self._wake.set()
 
     # -- whether anything may be sent ----------------------------------------------------------------------------
@@ -68,7 +69,8 @@ class Sender:
     def basis(self, point: Setpoint) -> Basis | None:
         """Under what a value read now may be followed by a PUT; None while nothing may be sent."""
         identity = self._identity(point)
-        if identity is None or point.unjudged or point.read_only or self.clockless(point):
+        unjudged = any(member.unjudged for member in point.peers)
+        if identity is None or unjudged or point.read_only or self.clockless(point):
             return None
         if point.barred is not None and point.barred[0] == identity:
             return None
@@ -97,13 +99,19 @@ class Sender:
 
     def _check(self, point: Setpoint) -> None:
         """What was read before counts no more once the session, the id or the name changed, or trouble came."""
-        identity = self._identity(point) if point.barred is not None else None
-        if point.barred is not None and identity is not None and identity != point.barred[0]:
-            point.barred = point.missing = None
-        if point.delivery.is_ready and point.basis != self.basis(point):
-            point.basis = None
-            point.delivery.lost()
-            self._show(point)
+        for member in point.peers:
+            identity = self._identity(member) if member.barred is not None else None
+            if member.barred is not None and identity is not None and identity != member.barred[0]:
+                member.barred = member.missing = None
+        if point.delivery.is_ready and any(member.basis != self.basis(member) for member in point.peers):
+            self._lose(point)
+
+    def _lose(self, point: Setpoint) -> None:
+        """Nothing is sent until every member was read again."""
+        point.delivery.lost()
+        for member in point.peers:
+            member.basis = member.read = None
+            self._show(member)
 
     # -- the loop ------------------------------------------------------------------------------------------------
 
@@ -120,7 +128,7 @@ class Sender:
                 touched, self._touched = self._touched, {}
                 points: Iterable[Setpoint] = {**touched, **{p: None for p, at in self._due.items() if at <= now}}
                 if now >= all_at:
-                    points, all_at = list(self._points.values()), now + IDLE_WAKE_S
+                    points, all_at = [p for p in self._points.values() if p is p.peers[0]], now + IDLE_WAKE_S
                 for point in points:
                     self._serve(point, now, group)
                 wake_at = min(self._due.values(), default=all_at)
@@ -133,16 +141,22 @@ class Sender:
         self._check(point)
         while (action := point.delivery.next_action(now)) is not None:
             if action is Action.PUT:
-                self._show(point)
+                self._show_all(point)
                 group.create_task(self._put(point, point.delivery.target, point.basis))
-            elif point not in self._reading:
-                self._reading.add(point)
-                group.create_task(self._get(point))
+                continue
+            for member in {(self._outer(p), p.spec.read): p for p in point.peers}.values():
+                if member not in self._reading:
+                    self._reading.add(member)
+                    group.create_task(self._get(member))
         due = point.delivery.wake_at()
         if due is None:
             self._due.pop(point, None)
         else:
             self._due[point] = due
+
+    def _show_all(self, point: Setpoint) -> None:
+        for member in point.peers:
+            self._show(member)
 
     # -- one request ---------------------------------------------------------------------------------------------
 
@@ -151,35 +165,39 @@ class Sender:
         if target is None or basis is None or basis != point.basis:
             delivery.put_failed(self._clock.monotonic(), "not sent: the source was lost in this moment")
             return
-        raw = "release" if target.release else target.raw
+        raw, values = "release" if target.release else target.raw, [member.aimed for member in point.peers]
         try:
             request = self._request(point, target, basis[0])
             answer = await self._sources[point.resource.source].write(request)
         except (Ambiguous, BadAnswer) as error:
             delivery.put_done(self._clock.monotonic(), certain=False, error=str(error))
-            self._sent(point, target, f"no usable answer: {error}")
+            self._sent(point, target, values, f"no usable answer: {error}")
             log.warning("command.unknown", point=name, raw=raw, reason=str(error))
         except SourceError as error:
             refused = self._failed(point, error, basis)
             if refused:
-                self._sent(point, target, str(error))
+                self._sent(point, target, values, str(error))
             log.warning("command.failed", point=name, raw=raw, refused=refused, reason=str(error))
         else:
-            point.missing = None
+            for member in point.peers:
+                member.missing = None
             delivery.put_done(self._clock.monotonic(), certain=True)
-            self._sent(point, target, str(answer))
+            self._sent(point, target, values, str(answer))
             log.info("command.sent", point=name, raw=raw, answer=str(answer))
             self._answered(point, answer, basis)
         self.log_status(point, before)
-        self._show(point)
+        self._show_all(point)
         self.wake([point])
 
-    def _sent(self, point: Setpoint, target: Target, answer: str) -> None:
-        """The evidence that a body left, and what the product said to it."""
-        point.sent = target
-        value = None if target.release else point.slots.value
-        winner = point.slots.winner
-        self._ledger.note([point], self._ledger.record("sent", point, slot=winner, new=value, answer=answer))
+    def _sent(self, point: Setpoint, target: Target, values: Sequence[Value | None], answer: str) -> None:
+        """The evidence that a body left, and what the product said to it: of every member that it asked something."""
+        items = []
+        for member, value in zip(point.peers, values, strict=True):
+            member.sent = part(target, member)
+            if value is not None or target.release:
+                new = None if target.release else value
+                items.append(self._ledger.record("sent", member, slot=member.slots.winner, new=new, answer=answer))
+        self._ledger.note(point.peers, *items)
 
     def _answered(self, point: Setpoint, answer: Written, basis: Basis) -> None:
         """Points that the mapping finds in the product's answer to the command."""
@@ -193,8 +211,7 @@ class Sender:
         now = self._clock.monotonic()
         if isinstance(error, SessionLost):
             point.delivery.put_failed(now, str(error))
-            point.basis = None
-            point.delivery.lost()
+            self._lose(point)
             return False
         if isinstance(error, Refused) and error.status == NOT_FOUND and self._outer(point).kind.list is not None:
             self._not_found(point, error, basis)
@@ -210,40 +227,43 @@ class Sender:
         """The product does not know the id: its name is looked up once more, then one more PUT (FAULTS W07)."""
         outer = self._outer(point)
         point.delivery.put_failed(self._clock.monotonic(), str(error))
-        if self._identity(point) != basis:
-            point.missing = None  # it was looked up meanwhile
-        elif point.missing is None:
-            point.missing = outer.listings
-            self._relist(outer.source, outer.kind)
-        else:
-            point.barred = (basis, str(error))
-        point.basis = None
-        point.delivery.lost()
+        for member in point.peers:
+            if self._identity(point) != basis:
+                member.missing = None  # it was looked up meanwhile
+            elif member.missing is None:
+                member.missing = outer.listings
+                self._relist(outer.source, outer.kind)
+            else:
+                member.barred = (basis, str(error))
+        self._lose(point)
 
     def preview(self, point: Setpoint) -> str:
         """The request that would leave now, in words: method, path and body."""
-        value = point.slots.value
-        raw = point.raw(value) if value is not None else None
-        source = self._sources.get(point.resource.source)
-        if source is None or not point.resource.usable or (value is not None and raw is None):
+        source, target = self._sources.get(point.resource.source), wanted(point)
+        asked = any(member.aimed is not None for member in point.peers)
+        if source is None or not point.resource.usable or (asked and target is None):
             return "nothing yet: the product was not read"
         try:
-            return source.preview(self._request(point, Target(raw, release=value is None), 0))
+            return source.preview(self._request(point, target or RELEASE, 0))
         except SourceError as error:
             return f"nothing yet: {error}"
 
     def _request(self, point: Setpoint, target: Target, session: int) -> WriteRequest:
+        """`{value}` is the point's own raw value; `{point:NAME}` of a joint request's member is what is asked of it."""
         values: dict[str, Value] = {}
-        default = point.default
-        raw = point.raw(default) if default is not None else None
-        if raw is not None:
-            values["default"] = raw
-        if target.raw is not None:
-            values["value"] = target.raw
         for name, index in point.resource.indices.items():
-            value = self._table.good_value(index)
-            if value is not None:
-                values[f"point:{name}"] = value
+            known = self._table.good_value(index)
+            if known is not None:
+                values[f"point:{name}"] = known
+        for member in point.peers:
+            default = member.default
+            loose = None if default is None else member.raw(default)
+            raw = loose if target.release else raw_of(target, member)
+            own = member is point
+            named = {"default": loose if own else None, "value": raw if own and not target.release else None}
+            if len(point.peers) > 1:
+                named[f"point:{member.spec.name}"] = raw
+            values |= {key: value for key, value in named.items() if value is not None}
         end = self._end(point, target)
         return WriteRequest(point.command, target.release, point.resource.path_values, values, session, end)
 

@@ -57,6 +57,8 @@ class Setpoint:
     """A commandable point with everything that is known of its command; `resolve` reads factors.
 
     Attributes:
+        peers: the points whose commands leave in one request with this one's, this one among them.
+        read: the newest read-back of this session.
         key: names its state in the journal.
         lease_s: what holds for groups that say nothing; 0.0 is off.
         on_loss: as `lease_s`.
@@ -64,6 +66,7 @@ class Setpoint:
         committing: accepted writes whose commit is under way; nothing is aimed before it has ended.
         unjudged: restored, and its range is not known yet: nothing is sent (C10).
         released_by: which group released a slot last, by slot: its next release of that slot is a repetition (C06).
+        aimed: the value, in its own unit, that the delivery's target stands for.
         sent: what left last.
         verified: what the product was last seen to hold of what left.
         found: the raw value that stood upstream when the first slot was taken; `found_due`: not read yet.
@@ -79,6 +82,8 @@ class Setpoint:
     resolve: Callable[[Resource, Factor | None], float | None]
     floor: float | None
     allow_stop: bool
+    peers: tuple[Setpoint, ...] = ()
+    read: ReadBack | None = None
     key: str = ""
     lease_s: float = 0.0
     on_loss: Loss = HOLD
@@ -94,6 +99,7 @@ class Setpoint:
     committing: int = 0
     unjudged: bool = False
     released_by: dict[int, str] = field(default_factory=dict)
+    aimed: Value | None = None
     sent: Target | None = None
     verified: Target | None = None
     found: Value | None = None
@@ -101,6 +107,9 @@ class Setpoint:
     inherited: tuple[Value, ...] | None = None
     missing: int | None = None
     barred: tuple[Basis, str] | None = None
+
+    def __post_init__(self) -> None:
+        self.peers = self.peers or (self,)
 
     @property
     def inhibition(self) -> tuple[Reject, str] | None:
@@ -256,7 +265,7 @@ class Setpoint:
             return wanted is not None and self._near(read_back.raw, wanted)
         return not read_back.none and read_back.verified and self._near(read_back.raw, target.raw)
 
-    def _near(self, raw: object, wanted: Value | None) -> bool:
+    def _near(self, raw: object, wanted: object) -> bool:
         """Within the tolerance, by default half a raw step; texts and booleans must be equal."""
         mine, theirs = _number(raw), _number(wanted)
         if mine is None or theirs is None:
@@ -271,6 +280,8 @@ class Setpoint:
     def loosens(self, target: Target, read_back: ReadBack) -> bool:
         """Whether sending the target again would loosen what is in force upstream (C09)."""
         default = self.default
+        if target.release and default is None:
+            return not read_back.none and self.command.tighter != "none"
         wanted = self.raw(default) if target.release and default is not None else target.raw
         return not read_back.none and self._tighter(read_back.raw, wanted)
 

@@ -31,6 +31,7 @@ class PointTable:
         self.specs: list[PointSpec] = []
         self._index: dict[str, int] = {}
         self._samples: list[Sample] = []
+        self._not_good: set[int] = set()
         self._aging: dict[float, list[int]] = {}
         self._blame: dict[int, str] = {}
         self._aged: set[int] = set()
@@ -58,6 +59,7 @@ class PointTable:
         self.specs.append(spec)
         self._index[name] = index
         self._samples.append(Sample(None, BAD, reason, NEVER))
+        self._not_good.add(index)
         if stale_after_s is None:
             measured = spec.read is not None and spec.command is None
             stale_after_s = spec.stale_after_s if measured else math.inf
@@ -85,8 +87,8 @@ class PointTable:
 
     def bad(self) -> list[int]:
         """Points without a usable value; optional ones that were never seen do not count."""
-        worst = [index for index, sample in enumerate(self._samples) if sample[1] > STALE]
-        return [index for index in worst if not self.specs[index].optional or self.seen(index)]
+        worst = [index for index in self._not_good if self._samples[index].quality > STALE]
+        return sorted(index for index in worst if not self.specs[index].optional or self.seen(index))
 
     def last_value(self, index: int) -> Value | None:
         """The newest value there ever was, whatever became of it since."""
@@ -216,6 +218,12 @@ class PointTable:
                 changed.append(target)
 
     def _notify(self, changed: Sequence[int]) -> None:
+        samples, not_good = self._samples, self._not_good
+        for index in changed:
+            if samples[index][1] is not GOOD:
+                not_good.add(index)
+            elif index in not_good:
+                not_good.discard(index)
         if changed:
             for subscriber in self._subscribers:
                 subscriber(changed)

@@ -9,12 +9,18 @@ HEAD = "| Modbus offset, type | point | unit | access | BACnet object, offset | 
 
 
 def kind_table(kind: KindSpec) -> str:
-    """A title line and one row per point; offsets count from the block's first register or instance."""
+    """A title line and one row per point; offsets count from the block's first register or instance.
+
+    `actions N` counts from the first register of the block in the region for actions, which the title names.
+    """
     modbus, bacnet = kind.modbus, kind.bacnet
     parts = [f"**{kind.name}**:"]
     if modbus is not None:
         many = f", {modbus.capacity} blocks" if modbus.capacity > 1 else ""
         parts.append(f"registers {modbus.first} + {modbus.stride} x block{many}")
+    if kind.actions_at is not None:
+        own = kind.actions_at
+        parts.append(f"actions at registers {own.first} + {own.stride} x block, {own.capacity} blocks")
     if bacnet is not None:
         parts.append(f"BACnet instances {bacnet.first} + {bacnet.stride} x block")
     rows = [_row(point) for point in expand(kind, "big", "big")]
@@ -26,7 +32,8 @@ def _row(point: PointSpec) -> str:
     for register in point.registers:
         size = f"({register.type.string_bytes})" if register.type.name == "string" else ""
         scale = f" x {register.scale:g}" if register.scale != 1 else ""
-        registers.append(f"{register.at} {register.type.name}{size}{scale}")
+        area = "actions " if register.area == "actions" else ""
+        registers.append(f"{area}{register.at} {register.type.name}{size}{scale}")
     objects = [f"{obj.object} {obj.at}" for obj in point.objects]
     codes = ", ".join(f"{code} {text}" for code, text in enumerate(point.texts, 1) if text != "-")
     cells = (

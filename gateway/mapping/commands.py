@@ -91,6 +91,8 @@ def _together(model: CommandModel, resource: models.ResourceModel, at: KeyPath, 
             found.fault(at, f"{name} names other points: each of {', '.join(sorted(group))} must name all of them")
         elif _request(other) != _request(model):
             found.fault(at, f"{name} sends another request: put, body and release must be the same")
+    # A key that does nothing would send two requests that undo each other: refused until the engine joins them.
+    found.fault(at, "limits that leave in one request are not carried out by this version: give each a put of its own")
     return tuple(name for name in resource.points if name in group and name != own)
 
 

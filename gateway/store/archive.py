@@ -60,7 +60,7 @@ def write_segment(folder: Path, first: int, lines: Sequence[str]) -> Segment:
     last = first + len(lines) - 1
     path = folder / f"evidence-{first:012}-{last:012}.jsonl.gz"
     text = "".join(f"{line}\n" for line in lines).encode("ascii")
-    replace(path, gzip.compress(text, compresslevel=6, mtime=0), 0o600)
+    replace(path, gzip.compress(text, compresslevel=1, mtime=0), 0o600)
     return Segment(path, first, last)
 
 

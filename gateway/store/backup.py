@@ -22,6 +22,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from gateway.core.errors import GatewayError
+from gateway.store.generation import GENERATION
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -66,14 +67,15 @@ def holds_key(path: Path) -> bool:
 def state_files(folder: Path, secrets: Sequence[Path]) -> list[Path]:
     """Every file of a state directory that has to survive, databases first.
 
-    What a database hands over to a file is then at worst in both, and never in neither. `secrets` are left out.
+    What a database hands over to a file is then at worst in both, and never in neither. `secrets` are left out, and
+    so is the second copy of the command state, which would be newer than the database's copy.
     """
     hidden = {path.resolve() for path in secrets}
     found: list[Path] = []
     for base, folders, names in os.walk(folder):
         if Path(base) == folder:
             folders[:] = [name for name in folders if name != "tokens"]
-            names = [name for name in names if name != "lock"]  # noqa: PLW2901
+            names = [name for name in names if name not in {"lock", GENERATION}]  # noqa: PLW2901
         for name in names:
             path = Path(base) / name
             with contextlib.suppress(FileNotFoundError):

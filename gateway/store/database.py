@@ -26,9 +26,23 @@ STEPS: tuple[tuple[str, ...], ...] = (
         "CREATE TABLE state (key TEXT PRIMARY KEY, value TEXT NOT NULL, crc INTEGER NOT NULL) WITHOUT ROWID",
         "CREATE TABLE evidence (seq INTEGER PRIMARY KEY, line TEXT NOT NULL)",
         "CREATE TABLE mark (one INTEGER PRIMARY KEY CHECK (one = 1), serial INTEGER, seq INTEGER, hash TEXT)",
+        "CREATE VIEW batch AS SELECT '' AS forgotten, '' AS states, '' AS evidence, 0 AS serial, 0 AS seq, '' AS hash",
+        """CREATE TRIGGER take_batch INSTEAD OF INSERT ON batch BEGIN
+            DELETE FROM state WHERE key IN (SELECT value FROM json_each(NEW.forgotten));
+            INSERT OR REPLACE INTO state SELECT
+                json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]')
+                FROM json_each(NEW.states);
+            INSERT INTO evidence SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]')
+                FROM json_each(NEW.evidence);
+            UPDATE mark SET serial = NEW.serial, seq = NEW.seq, hash = NEW.hash;
+        END""",
     ),
 )
-"""The schema's versions: what each adds to the one before; `user_version` says how many are in a file."""
+"""The schema's versions: what each adds to the one before; `user_version` says how many are in a file.
+
+A whole transaction is one row inserted into `batch` (JSON arrays): Python's lock is given away once and not once a
+row, and with a busy event loop it takes milliseconds to get it back.
+"""
 Steps = Sequence[Sequence[str]]
 Connect = Callable[[Path], sqlite3.Connection]
 

@@ -71,12 +71,15 @@ class EvidenceBook:
 
 
 def _recent(path: Path) -> tuple[list[tuple[int, str]], Head | None]:
-    if not path.exists():
+    problem: Exception
+    try:
+        modes = ["ro"] if path.exists() else []
+        if modes and not path.with_name(STATE + "-wal").exists():
+            modes.append("ro&immutable=1")  # a folder that cannot be written, and nothing that only a -wal would tell
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    if not modes:
         return [], None
-    modes = ["ro"]
-    if not path.with_name(STATE + "-wal").exists():
-        modes.append("ro&immutable=1")  # a folder that cannot be written, and nothing that only a -wal would tell
-    problem: Exception = OSError("it cannot be opened")
     for mode in modes:
         try:
             with contextlib.closing(sqlite3.connect(uri(path, mode), uri=True, timeout=10 * BUSY_S)) as connection:
@@ -85,8 +88,13 @@ def _recent(path: Path) -> tuple[list[tuple[int, str]], Head | None]:
                 return [(int(seq), str(line)) for seq, line in rows], read_mark(connection).head
         except (sqlite3.Error, Damaged, ValueError) as error:
             problem = error
-    text = f"cannot be read: {problem}; a gateway that starts mends a damaged one"
-    raise ConfigError([Fault(str(path), 0, 0, "", text)])
+    raise _unreadable(path, problem)
+
+
+def _unreadable(path: Path, problem: Exception) -> ConfigError:
+    why = problem.strerror if isinstance(problem, OSError) else problem
+    text = f"cannot be read: {why}; a gateway that starts mends a damaged one"
+    return ConfigError([Fault(str(path), 0, 0, "", text)])
 
 
 def write_lines(file: Path, lines: Iterable[str]) -> int:

@@ -7,6 +7,7 @@ loop but through `tell`.
 
 from __future__ import annotations
 
+import json
 import math
 import sqlite3
 import threading
@@ -24,6 +25,7 @@ from gateway.store.opening import Opened, Opening
 
 RETRY_S = (0.1, 2.0)
 GENERATION_S = 10.0
+TAKE = "INSERT INTO batch VALUES (?, ?, ?, ?, ?, ?)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,19 +166,17 @@ class Writer(threading.Thread):
             if self._is_there(connection):
                 return
         rows, head = self._records_of(batch)
-        connection.execute("BEGIN IMMEDIATE")
-        if self._whole:
-            connection.execute("DELETE FROM state")
         states: Mapping[str, str | None] = self._states if self._whole else batch.states
         kept = [(key, value, checksum(key, value)) for key, value in states.items() if value is not None]
-        connection.executemany("INSERT OR REPLACE INTO state VALUES (?, ?, ?)", kept)
-        gone = [(key,) for key, value in states.items() if value is None]
-        if gone:
-            connection.executemany("DELETE FROM state WHERE key = ?", gone)
-        connection.executemany("INSERT INTO evidence VALUES (?, ?)", rows)
+        forgotten = [key for key, value in states.items() if value is None]
         self._attempted = Mark(batch.ticket, head)
-        connection.execute("UPDATE mark SET serial = ?, seq = ?, hash = ?", (batch.ticket, head.seq, head.hash))
-        connection.execute("COMMIT")
+        if self._whole:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("DELETE FROM state")
+        content = (json.dumps(forgotten), json.dumps(kept), json.dumps(rows), batch.ticket, head.seq, head.hash)
+        connection.execute(TAKE, content)
+        if self._whole:
+            connection.execute("COMMIT")
         self._mark, self._whole = self._attempted, False
         self._records += len(rows)
 

@@ -152,3 +152,21 @@ def test_C04_a_lease_near_the_writers_period_is_doubted(check: Check) -> None:
 def test_a_loss_policy_that_can_never_act_is_doubted(check: Check, control: str, group: str, said: bool) -> None:
     text = "control.on_bms_loss: nothing makes it happen: no lease is on; say lease_s"
     assert check(control, group) == ([], [text] if said else [])
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "good"),
+    [("", "", False), (", shared: true", "", False), ("", ", shared: true", False), (", shared: true",) * 2 + (True,)],
+)
+def test_C03_two_groups_share_a_slot_only_if_both_say_so(check: Check, one: str, two: str, good: bool) -> None:
+    faults, _ = check(group=f"{one}}}, {{name: dcs, allow: 10.0.1.0/24, write: true{two}")
+    text = "modbus.clients[1].slot: slot 10 is already written by 'bms'; give each group its own, or say "
+    text += "shared: true on both: the last writer then owns it"
+    assert faults == ([] if good else [text])
+
+
+def test_C03_a_group_on_the_slot_of_the_command_line_is_doubted(check: Check) -> None:
+    text = "modbus.clients[0].slot: slot 8 is the command line's too (control.local_slot): what is written there "
+    text += "replaces this group's value, and then ends"
+    assert check(group=", slot: 8") == ([], [text])
+    assert check("{local_slot: 9}", ", slot: 8") == ([], [])

@@ -5,7 +5,7 @@
 The controllers live in a child process, the gateway in another, the black hole (a port that takes no SYN) here.
 Phases with and without the dead one alternate in one run, so that a busy machine disturbs both alike. Polls are
 counted where they arrive, every second instead of every five; the gateway says how long an answer took. Prints
-median and p99 of both and the ratio dead to alive. About 100 s, `--quick` 30 s; exits 1 when something that is
+median and p99 of both and the ratio dead to alive. About 3 min, `--quick` 1 min; exits 1 when something that is
 measured did not work, and asserts no timing.
 """
 

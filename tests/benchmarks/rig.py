@@ -147,10 +147,12 @@ def process(arguments: Sequence[str], **options: Any) -> Iterator[subprocess.Pop
 
 
 @contextlib.contextmanager
-def simulator(folder: Path) -> Iterator[Simulated]:
-    """The simulated EVCE at full size; its certificate is `evce.pem` in the folder."""
+def simulator(
+    folder: Path, *, stations: int = STATIONS, zones: int = ZONES, meters: int = METERS
+) -> Iterator[Simulated]:
+    """The simulated EVCE, at full size if not told otherwise; its certificate is `evce.pem` in the folder."""
     arguments = ["simulate", "evce", "--listen", "127.0.0.1:0", "--control", "127.0.0.1:0"]
-    arguments += ["--stations", str(STATIONS), "--zones", str(ZONES), "--meters", str(METERS)]
+    arguments += ["--stations", str(stations), "--zones", str(zones), "--meters", str(meters)]
     arguments += ["--password", PASSWORD, "--certificate", str(folder / "evce.pem")]
     with process(arguments, stdout=subprocess.PIPE) as child:
         said: dict[str, str] = {}

@@ -12,7 +12,7 @@ import pytest
 
 from gateway.cli import passwd as passwd_module
 from gateway.simulator import EvceSimulator
-from tests.site import PASSWORD, running_site, until
+from tests.site import PASSWORD, AheadClock, running_site, until
 
 NEW = "Parking-2027?"
 MAPPINGS = Path(__file__).parents[2] / "mappings"
@@ -110,7 +110,7 @@ async def test_a_wrong_old_password_changes_nothing(product, ask, tmp_path):
     (tmp_path / "secret").write_text("Another-2026!")
     said = await ask("passwd", "evce", "--new-file", "new")
     assert said.code == 4
-    assert "the password was not changed: user or password of 'bms' refused" in said.err
+    assert said.err == "evce: the password was not changed: user or password of 'bms' refused\n"
     assert sent(product) == [("login", 401)]
     assert kept(tmp_path) == ("Another-2026!", False)
 
@@ -259,3 +259,20 @@ async def test_while_the_gateway_runs_its_own_session_is_used_and_it_goes_on_wit
         assert not poller.health.errors
         said = await ask("passwd", "garage-7", "--new-file", str(tmp_path / "new"), "-c", str(running.files.config))
         assert said.code == 4
+
+
+async def test_an_unfinished_change_is_named_by_the_gateway_and_settled_in_its_session(tmp_path, ask, monkeypatch):
+    """As after a crash between the product's answer and the new file."""
+    monkeypatch.delenv("RUNTIME_DIRECTORY", raising=False)
+    clock = AheadClock()
+    async with running_site(tmp_path, gateway_clock=clock, password=NEW, stations=1, zones=1, meters=0) as running:
+        (tmp_path / "password.new").write_text(NEW)
+        health = running.daemon.pollers["evce"].health
+        await until(lambda: health.state == "refused")
+        clock.ahead_s += 61
+        await until(lambda: "a change was not finished: `evce-gateway passwd evce` finds out" in health.reason)
+        said = await ask("passwd", "evce", "-c", str(running.files.config))
+        assert (said.code, said.err) == (0, "")
+        assert (tmp_path / "password").read_text() == NEW
+        assert not (tmp_path / "password.new").exists()
+        await until(lambda: health.connected)

@@ -325,3 +325,18 @@ async def test_a_gateway_that_refuses_is_not_taken_for_none(ask: Ask, gateway: G
     gateway.busy = True
     said = await ask("points")
     assert (said.code, said.out, said.err) == (4, "", "not now\n")
+
+
+async def test_C14_corrections_go_through_the_running_gateway(ask: Ask, gateway: Gateway) -> None:
+    said = await ask("addresses", "confirm")
+    assert (said.code, said.out, said.err) == (0, "evce/zone/A [red] is done\nand more\n", "")
+    await ask("addresses", "pin", "evce/zone/A", "-5")
+    await ask("addresses", "rename", "evce/zone/A%2FB", "C/D")
+    assert gateway.corrections == [
+        ("confirm", [], ""),
+        ("pin", ["evce/zone/A"], "-5"),
+        ("rename", ["evce/zone/A%2FB"], "C/D"),
+    ]
+    said = await ask("addresses", "forget", "evce/zone/A")
+    assert (said.code, said.out) == (4, "")
+    assert said.err == "evce/zone/A is listed by the product right now: it is not gone\n"

@@ -126,6 +126,14 @@ def test_shipped_mappings_are_accepted(schema: Any, file: Path) -> None:
         lambda m: m["resources"]["zone"]["points"]["power"].update(modbus={"at": -1, "type": "uint16"}),
         lambda m: m["resources"]["zone"]["points"]["power"].update(bacnet={"at": 1, "object": "analog-output"}),
         lambda m: m["resources"]["zone"]["points"].update(power=None),
+        lambda m: m["resources"]["station"]["actions"]["reset"].update(codes={"0": {}}),
+        lambda m: m["resources"]["station"]["actions"]["reset"].update(codes={"soft": {}}),
+        lambda m: m["resources"]["station"]["actions"]["reset"]["follow"].update(timeout=60),
+        lambda m: m["resources"]["zone"]["points"]["reduction"]["command"].update(valid_for_s=60),
+        lambda m: m["resources"]["zone"]["points"]["reduction"]["command"].update(lease_s=2),
+        lambda m: m["resources"]["zone"]["points"]["reduction"]["command"].update(on_bms_loss="keep"),
+        lambda m: m["resources"]["zone"]["points"]["reduction"]["command"].update(on_conflict="fight"),
+        lambda m: m["resources"]["zone"]["points"]["reduction"]["command"].update(min_gap_s=1),
     ],
 )
 def test_faults_are_refused(schema: Any, change: Callable[[Any], Any]) -> None:
@@ -133,6 +141,23 @@ def test_faults_are_refused(schema: Any, change: Callable[[Any], Any]) -> None:
     mapping = data(ROOT / "mappings" / "evce.yaml")
     change(mapping)
     assert not accepts(found, mapping, found)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"merge": True, "merge_from": "/em/zones/{id}", "min_gap_s": 60},
+        {"valid_for_s": 900, "on_conflict": "alarm", "lease_s": "off", "on_bms_loss": "release"},
+        {"lease_s": 30, "on_bms_loss": {"value": 16}, "together": ["l1", "l2"]},
+    ],
+)
+def test_command_keys_are_known_and_described(schema: Any, keys: dict[str, Any]) -> None:
+    found = schema("mapping")
+    mapping = data(ROOT / "mappings" / "evce.yaml")
+    mapping["resources"]["zone"]["points"]["reduction"]["command"].update(keys)
+    assert accepts(found, mapping, found)
+    described = found["$defs"]["CommandModelWhole"]["properties"]
+    assert [key for key in keys if not described[key].get("description")] == []
 
 
 def test_a_file_that_extends_may_leave_out_and_remove_but_not_invent(schema: Any) -> None:

@@ -10,7 +10,8 @@ import pytest
 
 from gateway.config import load_config, read_secret
 from gateway.config.check import allowed_keys
-from gateway.config.models import Config, Secret
+from gateway.config.fields import Secret
+from gateway.config.models import Config
 from gateway.core.errors import ConfigError
 from gateway.mapping.models import MappingFile
 

@@ -18,8 +18,10 @@ from gateway.config.models import Config
 from gateway.config.strict_yaml import Document, parse_yaml
 
 EXAMPLE = Path(__file__).parents[2] / "config.example.yaml"
-ALTERNATIVES = {"ca_file", "insecure", "file", "lease_s", "on_bms_loss", "value"}
+ALTERNATIVES = {"ca_file", "insecure", "file", "lease_s", "on_bms_loss", "value", "max_requests_per_s"}
 """Keys that cannot stand beside their alternatives, or would overrule what others say: they are there as comments."""
+NEEDS_FILES = "modbus.tls"
+"""A section that is there as a comment as a whole; each of its keys has its line all the same."""
 
 
 def fields(model: type[BaseModel], path: tuple[str, ...] = ()) -> dict[tuple[str, ...], FieldInfo]:
@@ -66,6 +68,7 @@ def test_every_key_of_the_models_is_there(text: str, data: Any) -> None:
     keys = {tuple(part for part in path if part not in free.values()) for path in written(data)}
     wanted = fields(Config)
     missing = {".".join(path) for path in wanted if path not in keys}
+    missing = {path for path in missing if not path.startswith(NEEDS_FILES)}
     commented = {key for key in ALTERNATIVES if re.search(rf"^\s*#.*\b{key}:", text, re.MULTILINE)}
     assert {path for path in missing if path.rpartition(".")[2] not in commented} == set()
     assert keys - set(wanted) == set()

@@ -11,13 +11,14 @@ from gateway.engine.ports import Evidence
 
 
 class MemoryJournal:
-    """Keeps states as JSON text, as a disk would; `hang` makes the disk deaf, and `commits` counts its work."""
+    """Keeps states as JSON text, as a disk would; `hang` makes the disk deaf, `takes_s` slow."""
 
     def __init__(self, restored: Mapping[str, Any] | None = None) -> None:
         self.states: dict[str, str] = {key: json.dumps(state) for key, state in (restored or {}).items()}
         self.evidence: list[Evidence] = []
         self.fault = ""
         self.hang = False
+        self.takes_s = 0.0
         self.commits = 0
         self.notes = 0
 
@@ -26,7 +27,7 @@ class MemoryJournal:
 
     async def commit(self, states: Mapping[str, Any], evidence: Sequence[Evidence]) -> bool:
         self.commits += 1
-        await asyncio.sleep(0)
+        await asyncio.sleep(self.takes_s)
         if self.hang:
             self.fault = "the disk does not answer"
             return False

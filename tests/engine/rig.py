@@ -49,25 +49,27 @@ POLICY = Policy(floor=6.0, allow_stop=False, dry_run=False)
 
 
 class Clock:
-    """Real time, and what a test adds to it."""
+    """Real time, and what a test adds to it; `jumped` is what somebody did to the wall clock alone."""
 
     def __init__(self) -> None:
-        self.added = 0.0
+        self.added = self.jumped = 0.0
+        self.boot = "this boot"
+        self.synced = True
 
     def monotonic(self) -> float:
         return time.monotonic() + self.added
 
     def wall(self) -> float:
-        return time.time() + self.added
+        return time.time() + self.added + self.jumped
 
     def boottime(self) -> float:
         return self.monotonic()
 
     def boot_id(self) -> str:
-        return "this boot"
+        return self.boot
 
     def synchronised(self) -> bool:
-        return True
+        return self.synced
 
 
 class SimClock:
@@ -128,8 +130,10 @@ class Plant:
         policy: Policy = POLICY,
         overrides: dict[str, Limits] | None = None,
         groups: dict[str, GroupTerms] | None = None,
+        journal: MemoryJournal | None = None,
+        clock: Clock | None = None,
     ) -> None:
-        self.clock = Clock()
+        self.clock = clock or Clock()
         self.table = PointTable(self.clock)
         self.changes: list[set[str]] = []
         self.pollers: dict[str, Poller] = {}
@@ -137,7 +141,7 @@ class Plant:
         self.sims: dict[str, Simulator] = {}
         self.kinds: dict[str, list[KindSpec]] = {}
         self.alarms = Alarms()
-        self.journal = MemoryJournal()
+        self.journal = journal or MemoryJournal()
         self.actions = ActionDesk(
             self.table, self.clock, self.journal, self.alarms, dry_run=policy.dry_run, read_only=policy.read_only
         )
@@ -229,7 +233,7 @@ class Plant:
     @contextlib.asynccontextmanager
     async def running(self, *, desk: bool = True) -> AsyncIterator[Plant]:
         """Polls and delivers; a programming error of any task fails the test."""
-        self.actions.connect(dict(self.sources))
+        self.actions.connect(dict(self.sources), lambda source: self.pollers[source].health.connected)
         self.desk.connect(self.intake, dict(self.sources), lambda source, kind: self.pollers[source].relist(kind))
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(poller.run()) for poller in self.pollers.values()]

@@ -12,6 +12,7 @@ from gateway.core.errors import CommandRejected, Reject
 from gateway.core.priority import Origin
 from gateway.engine import actions, performer
 from gateway.engine.actions import ActionDesk
+from gateway.engine.alarms import Alarms
 from gateway.engine.ports import Ask
 from tests.engine.rig import BMS, POLICY, Plant, loaded, until, up
 
@@ -30,7 +31,7 @@ def quick(dialect="desc", **changes):
     kinds = []
     for kind in loaded({"desc": "evce.yaml", "nested": "evce-nested.yaml"}[dialect]).kinds.values():
         made = {
-            name: replace(spec, follow=spec.follow and replace(spec.follow, every_s=0.01), **changes)
+            name: replace(spec, **{"follow": spec.follow and replace(spec.follow, every_s=0.01), **changes})
             for name, spec in kind.actions.items()
         }
         kinds.append(replace(kind, actions=made))
@@ -52,14 +53,18 @@ def why(plant, point=RESET):
 
 def posts(sim, name="reset"):
     """(status, body) of every command the product received."""
-    path = f"{sim.base}/stations/1/cmds/{name}"
+    path = f"{sim.base}/stations/101/cmds/{name}"
     return [(item.status, item.body) for item in sim.received if item.path == path]
 
 
 async def ended(plant, sim, outcome, point=RESET):
-    """The product's time moves on, and the action ends."""
-    sim.clock.now += 3
-    await until(lambda: result(plant, point) is outcome)
+    """The product's time moves on until the action ends."""
+
+    def over():
+        sim.clock.now += 0.05
+        return result(plant, point) is outcome
+
+    await until(over)
 
 
 async def test_C15_a_code_is_sent_once_and_followed_to_its_end(both, plant):
@@ -75,7 +80,7 @@ async def test_C15_a_code_is_sent_once_and_followed_to_its_end(both, plant):
         await ended(plant, both, R.DONE)
         assert posts(both) == [(200, BODIES[both.dialect][0])]
         assert plant.journal.events(RESET) == ["accepted", "sent", "done"]
-        assert both.site.stations[1].restarting
+        assert both.site.stations[101].restarting
         assert not plant.alarms
 
 
@@ -114,8 +119,10 @@ async def test_C15_what_comes_twice_at_once_fires_once(evce, plant):
 
 @pytest.mark.parametrize(
     ("value", "reject"),
-    [(3, Reject.RANGE), (1.5, Reject.RANGE), (-1, Reject.RANGE), (float("nan"), Reject.RANGE), (65535, Reject.RANGE)]
-    + [("1", Reject.TYPE), (True, Reject.TYPE), (None, Reject.NOT_WRITABLE)],
+    [
+        *((value, Reject.RANGE) for value in (3, 1.5, -1, float("nan"), 65535)),
+        *(("1", Reject.TYPE), (True, Reject.TYPE), (None, Reject.NOT_WRITABLE)),
+    ],
 )
 async def test_C15_what_is_no_code_is_refused_and_written_down_once(evce, plant, value, reject):
     plant.add("evce", evce, kinds=quick())
@@ -126,8 +133,7 @@ async def test_C15_what_is_no_code_is_refused_and_written_down_once(evce, plant,
                 await write(plant, (RESET, value))
             assert refused.value.reject is reject
         assert posts(evce) == []
-        expected = 3 if value != value else 1
-        assert plant.journal.events(RESET) == ["refused"] * expected
+        assert plant.journal.events(RESET) == ["refused"]
         assert why(plant) == str(refused.value)
 
 
@@ -179,12 +185,11 @@ async def test_C15_an_end_that_nobody_can_tell_is_unknown_and_nothing_is_repeate
     plant.add("evce", evce, kinds=quick(), total_s=0.5)
     async with plant.running():
         await up(plant)
-        evce.faults.add("/stations/1/cmds/reset", **fault)
+        evce.faults.add("/stations/101/cmds/reset", **fault)
         await write(plant, (RESET, 1))
         await until(lambda: result(plant) is outcome)
         assert text in why(plant)
         await asyncio.sleep(0.2)
-        assert len(evce.product.desk.commands) + evce.faults.taken("/stations/1/cmds/reset") <= 2 or True
         assert len([item for item in evce.received if item.path.endswith("/cmds/reset")]) <= 1
         assert len(plant.alarms) == 1
 
@@ -204,7 +209,7 @@ async def test_C15_a_status_that_cannot_be_read_for_a_while_is_read_again(evce, 
     plant.add("evce", evce, kinds=quick())
     async with plant.running():
         await up(plant)
-        fault = evce.faults.add("/stations/1/cmds/status/*", status=503)
+        fault = evce.faults.add("/stations/101/cmds/status/*", status=503)
         await write(plant, (RESET, 1))
         await until(lambda: posts(evce))
         evce.clock.now += 3
@@ -239,7 +244,7 @@ async def test_C15_refused_for_its_session_twice_it_has_failed(evce, plant):
     plant.add("evce", evce, kinds=quick())
     async with plant.running():
         await up(plant)
-        evce.faults.add("/stations/1/cmds/reset", status=401)
+        evce.faults.add("/stations/101/cmds/reset", status=401)
         await write(plant, (RESET, 1))
         await until(lambda: result(plant) is R.FAILED)
         assert why(plant).startswith("not carried out: ")
@@ -327,6 +332,23 @@ async def test_C15_after_a_restart_it_is_unknown_and_the_code_still_stands(evce,
     assert (again.value(RESET), result(again)) == (1, R.DONE), "an end that was known stays known"
 
 
+async def test_C15_an_alarm_stands_over_restarts_until_somebody_writes(evce, plant):
+    plant.add("evce", evce, kinds=quick())
+    async with plant.running():
+        await up(plant)
+        evce.faults.add("/stations/101/cmds/reset", status=400)
+        await write(plant, (RESET, 1))
+        await until(lambda: result(plant) is R.FAILED)
+        texts = list(plant.alarms.texts().values())
+        for _ in range(2):
+            alarms = Alarms()
+            later = ActionDesk(plant.table, plant.clock, plant.journal, alarms)
+            later.learn(plant.resource("station", "Bay 001"))
+            assert list(alarms.texts().values()) == texts
+        await later.accept([Ask(plant.index(RESET), 0, 10)], BMS)
+        assert not alarms
+
+
 async def test_C13_dry_run_shows_what_would_leave_and_sends_nothing(both):
     plant = Plant(replace(POLICY, dry_run=True))
     plant.add("evce", both, kinds=quick(both.dialect))
@@ -334,7 +356,7 @@ async def test_C13_dry_run_shows_what_would_leave_and_sends_nothing(both):
         await up(plant)
         await write(plant, (RESET, 2))
         body = BODIES[both.dialect][1]["type"]
-        assert why(plant) == f'dry run, would send POST /stations/1/cmds/reset {{"type": "{body}"}}'
+        assert why(plant) == f'dry run, would send POST /stations/101/cmds/reset {{"type": "{body}"}}'
         assert result(plant) is R.NEVER_RUN
         await asyncio.sleep(0.1)
         assert posts(both) == []

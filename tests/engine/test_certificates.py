@@ -47,7 +47,7 @@ async def test_a_replaced_evce_that_counts_from_1_again_continues_under_the_same
                 await until(lambda: again.status() is WriteStatus.IN_FORCE)
                 assert limit_of(second, 2) == 60.0
                 assert puts(second, 1) == []
-        assert blocks(again) == before
+        assert before.items() <= blocks(again).items()
         assert again.book.certificates == {"evce": second.fingerprint}
         told = [line for line in lines if line["event"] == "certificate.changed"]
         assert [line["reason"] for line in told] == ["certificate changed: 9 resources matched by name only"]

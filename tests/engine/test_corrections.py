@@ -12,9 +12,10 @@ from gateway.app.control import Control
 from gateway.core.delivery import Authority, WriteStatus
 from gateway.core.errors import CommandRejected, CorrectionRefused
 from gateway.core.value import BAD, CONFIG_ERROR
+from gateway.engine.setpoint import Limits
 from gateway.engine.vitals import Vitals
 from tests.engine.limits import limits_up
-from tests.engine.rig import MAPPING, Plant, limit_of, loaded, puts, until
+from tests.engine.rig import MAPPING, POLICY, Plant, limit_of, loaded, puts, until
 
 A, B = "evce/zone/Zone A", "evce/zone/Zone B"
 
@@ -99,7 +100,7 @@ async def test_C14_I10_pins_of_both_names_make_the_blocks_follow_the_names(both,
         assert operator("pin", B, to="1") == [f"{B} (block 1) belongs to id 1 from now on"]
         assert operator("pin", B, to="1") == [f"{B} (block 1) belongs to id 1 already"]
         await until(lambda: plant.value(f"{B}/power") is not None)
-        assert plant.status() is WriteStatus.IN_FORCE
+        await until(lambda: plant.status() is WriteStatus.IN_FORCE)
         assert puts(both, 2) == [(200, 60.0)]
 
 
@@ -243,3 +244,21 @@ async def test_swapped_stations_take_their_connectors_along_when_confirmed(evce,
         assert plant.book.find("evce", "connector", "Bay 002#1").block == connector.block
         await until(lambda: plant.value("evce/connector/Bay 001#1/status") is not None)
         await until(lambda: plant.value("evce/connector/Bay 002#1/status") is not None)
+
+
+async def test_C14_overrides_belong_to_names_and_follow_a_confirmation(evce):
+    plant = Plant(POLICY, {B: Limits(floor=20.0)})
+    plant.add("evce", evce)
+    async with plant.running():
+        await settled(plant)
+        with pytest.raises(CommandRejected, match="below the floor 20 A"):
+            await plant.ask(10.0, "Zone B")
+        await evce.do("swap_names", kind="zone", name="Zone A", other="Zone B")
+        await until(lambda: plant.authority() is Authority.INHIBITED)
+        Operator(plant)("confirm")
+        assert plant.resource("zone", "Zone B").block == 0
+        await until(lambda: plant.authority("Zone B") is Authority.AUTONOMOUS)
+        with pytest.raises(CommandRejected, match="below the floor 20 A"):
+            await plant.ask(10.0, "Zone B")
+        await until(lambda: plant.authority("Zone A") is Authority.AUTONOMOUS)
+        await plant.ask(10.0, "Zone A")

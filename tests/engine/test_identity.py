@@ -107,14 +107,16 @@ async def test_I05_a_counter_that_goes_on_after_an_import_is_no_news(evce, plant
         await settled(plant)
         await until(lambda: plant.value("evce/station/Bay 001/energy") is not None)
         with capture_logs() as lines:
-            await evce.do("import")
-            await until(lambda: plant.inventory.counters)
+            moved = await evce.do("import")
+            new = {str(ident) for kind in moved.values() for ident in kind.values()}
+            resources = [r for r in plant.inventory.resources.values() if r.parent is None and r.kind.list]
+            await until(lambda: {r.id for r in resources} == new)
             await until(lambda: not plant.inventory.counters)
         assert plant.inventory.counters.restarted == {}
         told = [(line["event"], line.get("kind"), line.get("count")) for line in lines if "resource" in line["event"]]
         assert ("resources.rebound", "station", 6) in told
-        assert len(told) <= 3, "one line for each kind, and none for each resource"
-        assert {event for event, *_ in told} <= {"resources.rebound", "resource.replaced"}
+        assert ("resources.rebound", "zone", 2) in told
+        assert len(told) == 3, "one line for each kind, and none for each resource"
 
 
 async def test_I04_rename_keeps_the_block_and_moves_the_name(both, plant):
@@ -345,7 +347,7 @@ async def test_I08_no_name_breaks_a_log_line(evce, plant, name, capfd):
     evce.site.zones[2].name = name.encode("utf-16", "surrogatepass").decode("utf-16")
     try:
         async with plant.running():
-            await until(lambda: plant.resource("zone", "Zone A").usable)
+            await until(lambda: plant.value(f"{ZONE}/power") is not None)
             await evce.do("delete", kind="zone", name=evce.site.zones[2].name)
             await until(lambda: plant.inventory.of("evce", "zone")[1].trouble == "not present")
     finally:
@@ -379,6 +381,24 @@ async def test_new_station_is_found_by_the_next_list(both, plant):
         await both.do("add", kind="station", name="Newcomer", zone="Zone B")
         await until(lambda: plant.value("evce/station/Newcomer/status") is not None)
         await until(lambda: plant.value("evce/station/Newcomer/zone") == "Zone B")
+
+
+async def test_I01_404_on_one_zone_reads_the_list_again_once_and_binds_the_name_to_its_new_id(traced, plant):
+    plant.add("evce", traced, factor=1.0)
+    async with plant.running():
+        await until(lambda: plant.value("evce/zone/Zone H/power") is not None)
+        await until(lambda: plant.value(f"{ZONE}/reduction.applied") is not None)
+        lists, block = traced.traffic.total["/em/zones"], plant.resource("zone", "Zone A").block
+        with capture_logs() as lines:
+            await traced.do("delete", kind="zone", name="Zone A")
+            new = (await traced.do("add", kind="zone", name="Zone A"))["id"]
+            plant.clock.added += 6
+            await until(lambda: plant.resource("zone", "Zone A").id == str(new))
+            await until(lambda: plant.value(f"{ZONE}/power") is not None)
+        assert traced.traffic.total["/em/zones"] == lists + 1
+        assert plant.resource("zone", "Zone A").block == block
+        told = [(line["event"], line["id"]) for line in lines if line["event"].startswith("resource")]
+        assert told == [("resource.replaced", str(new))]
 
 
 async def test_I01_404_hastens_the_list(evce, plant):

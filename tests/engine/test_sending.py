@@ -152,6 +152,24 @@ async def test_W01_a_storm_is_coalesced_and_the_last_value_wins(evce, plant):
         assert slowest < 0.1
 
 
+async def test_W01_a_disk_slower_than_the_storm_does_not_keep_limits_from_leaving(evce, plant):
+    """There is always a commit under way; what the disk has taken leaves all the same."""
+    plant.journal.takes_s = 0.05
+    plant.add("evce", evce)
+    async with plant.running():
+        await limits_up(plant)
+        async with asyncio.TaskGroup() as group:
+            for n in range(300):
+                group.create_task(plant.ask(100.0 + n % 100))
+                await asyncio.sleep(0.01)
+                if n == 100:
+                    plant.clock.added += 3
+            during = len(puts(evce))
+        assert during >= 2
+        plant.clock.added += 3
+        await in_force(plant, 199.0)
+
+
 @pytest.mark.parametrize("unknown", [False, True])
 async def test_dry_run_says_what_it_would_send_and_sends_nothing(evce, unknown):
     """Also while the release's {default} is not known: the writer gets no error of the product's."""

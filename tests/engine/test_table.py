@@ -186,6 +186,18 @@ def test_rename_keeps_the_index(table):
     assert (table.find("old"), table.find("new")) == (None, index)
 
 
+def test_points_without_a_value_are_listed_in_order_derived_and_optional_ones_too(table):
+    first, optional = table.add("a", point()), table.add("b", point(optional=True))
+    total = table.add("sum", PointSpec(name="sum", kind=ValueKind.NUMBER))
+    table.derive(total, [first], lambda samples: (samples[0].value, samples[0].quality, ""))
+    assert table.bad() == [first, total], "an optional point that was never seen is not missed"
+    table.update([(first, good(1.0)), (optional, good(2.0))])
+    assert table.bad() == []
+    lost = Sample(None, CONFIG_ERROR, "gone", 100.0)
+    table.update([(optional, lost), (first, lost)])
+    assert table.bad() == [first, optional, total]
+
+
 STEPS = st.one_of(
     st.tuples(st.just("good"), st.floats(-1e6, 1e6)),
     st.tuples(st.just("bad"), st.text(max_size=5)),
@@ -222,3 +234,4 @@ def test_whatever_happens_the_table_tells_no_lie(steps):
             assert last is not None
             assert clock.now - last[1] <= 15.0
         assert (sample[:3] != before) == (len(told) > count)
+        assert table.bad() == ([index] if sample.quality > STALE else [])

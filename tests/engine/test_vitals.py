@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from gateway.addressing import source_kind
 from gateway.addressing.builtin import GATEWAY_SOURCE, gateway_kind
 from gateway.engine.vitals import Vitals
-from tests.engine.rig import until
+from tests.engine.rig import POLICY, Plant, until
 
 BAY = "evce/station/Bay 001"
 
@@ -143,3 +145,43 @@ async def test_a_quiet_second_changes_only_what_counts_seconds(site):
         site.vitals.tick()
         names = {name for step in site.changes for name in step}
         assert {name.rpartition("/")[2] for name in names} <= {"heartbeat", "uptime_s", "poll_ms", "session_age_s"}
+
+
+async def test_C16_C03_the_flags_say_what_stands_between_a_command_and_its_effect(site):
+    async with site.running():
+        await good(site)
+        assert header(site, "flags") == 0
+        await site.ask(20.0, slot=10)
+        await site.ask(30.0, slot=8)
+        site.vitals.tick()
+        assert header(site, "flags") == 0b1000, "30 A hide the tighter 20 A"
+        site.journal.hang = True
+        await site.ask(None, slot=8)
+        site.vitals.tick()
+        assert header(site, "flags") == 0b0001, "accepted, and not on the disk"
+        assert header(site, "alarms_active") >= 1
+
+
+@pytest.mark.parametrize(
+    ("dry_run", "read_only", "flags"), [(True, False, 0b10), (False, True, 0b100), (True, True, 0b110)]
+)
+async def test_the_flags_tell_how_the_gateway_is_set(evce, dry_run, read_only, flags):
+    plant = Plant(replace(POLICY, dry_run=dry_run, read_only=read_only))
+    plant.vitals = Vitals(plant.table, plant.inventory, plant.desk, plant.clock, version="1", map_hash=lambda: 7)
+    plant.vitals.header = plant.inventory.single(GATEWAY_SOURCE, gateway_kind("big", "big", []))
+    plant.vitals.tick()
+    assert header(plant, "flags") == flags
+
+
+async def test_the_table_holds_the_heartbeat_of_bacnet(site):
+    site.vitals.tick()
+    assert (header(site, "bms_heartbeat"), header(site, "bms_heartbeat_age_s")) == (0, None)
+    for value in (7, 8):
+        site.desk.heartbeat("bacnet", value)
+    site.desk.heartbeat("modbus/bms", 500)
+    site.clock.added += 12.0
+    site.vitals.tick()
+    assert (header(site, "bms_heartbeat"), header(site, "bms_heartbeat_age_s")) == (8, 12)
+    site.clock.added += 1e6
+    site.vitals.tick()
+    assert header(site, "bms_heartbeat_age_s") == 65534

@@ -120,23 +120,25 @@ class Loop:
 
     # -- clients -----------------------------------------------------------------------------------------------------
 
-    async def write_for(self, seconds: float) -> None:
-        """Both clients, for so long."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds), asyncio.TaskGroup() as group:
-                group.create_task(self._modbus())
-                group.create_task(self._bacnet())
-                group.create_task(self._installer())
+    async def write_until_killed(self, seconds: float) -> None:
+        """Both clients write until the gateway is killed under their hands."""
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(task) for task in (self._modbus(), self._bacnet(), self._installer())]
+            await asyncio.sleep(seconds)
+            await self.kill()
+            self.evce.faults.clear()
+            for task in tasks:
+                task.cancel()
 
     def _next(self, numbers: tuple[int, ...]) -> tuple[Zone, int, Held]:
         zone, number = self.random.choice(self.zones), self.random.choice(numbers)
         return zone, number, None if self.random.random() < 0.3 else next(self._values[zone.name])
 
     async def _modbus(self) -> None:
-        while True:
+        while self._child is not None:
             with contextlib.suppress(OSError):
                 async with ModbusClient("127.0.0.1", self.modbus_port) as client:
-                    while await self._one_modbus(client):
+                    while self._child is not None and await self._one_modbus(client):
                         await asyncio.sleep(self.random.choice((0.0, 0.0, 0.01, 0.1)))
             await asyncio.sleep(0.02)
 
@@ -153,12 +155,15 @@ class Loop:
         except ModbusError as error:
             self._not_accepted(slot, certain=error.code in DEFINITE)
             return error.code != 0
+        except asyncio.CancelledError:
+            self._not_accepted(slot, certain=False)
+            raise
         self._accepted(zone, slot, value)
         return True
 
     async def _bacnet(self) -> None:
         async with BacnetClient("127.0.0.1", self.bacnet_port) as client:
-            while True:
+            while self._child is not None:
                 zone, number, value = self._next(BACNET_SLOTS)
                 slot, instance = zone.slots[number], self._places[f"evce/zone/{zone.name}/reduction"][1]
                 slot.asked(value)
@@ -166,6 +171,9 @@ class Loop:
                     await client.write_real("analog-value", instance, value, number)
                 except BacnetError:
                     self._not_accepted(slot, certain=False)
+                except asyncio.CancelledError:
+                    self._not_accepted(slot, certain=False)
+                    raise
                 else:
                     self._accepted(zone, slot, value)
                 await asyncio.sleep(self.random.choice((0.0, 0.01, 0.1)))
@@ -184,9 +192,11 @@ class Loop:
             self.score.unanswered += 1
 
     async def _installer(self) -> None:
-        """Now and then the configuration is imported anew: every id changes, every name stays."""
-        if self.random.random() < 0.1:
-            await asyncio.sleep(self.random.uniform(0.0, LONGEST_RUN_S))
+        """Now and then the product answers slowly what it has done at once, or every id changes by a new import."""
+        if self.random.random() < 0.3:
+            self.evce.faults.add("/em/zones/*/reduction", method="PUT", body="{}", trickle_s=self.random.uniform(0, 1))
+        if self.random.random() < 0.2:
+            await asyncio.sleep(self.random.uniform(0.0, LONGEST_RUN_S / 2))
             await self.evce.do("import")
             self.score.imports += 1
             self._names |= {zone.id: zone.name for zone in self.evce.site.zones.values()}
@@ -281,8 +291,7 @@ class Loop:
             for _ in range(rounds):
                 self.score.rounds += 1
                 lines = self._faults_logged()
-                await self.write_for(self.random.uniform(0.0, LONGEST_RUN_S))
-                await self.kill()
+                await self.write_until_killed(self.random.uniform(0.0, LONGEST_RUN_S))
                 if self._faults_logged() > lines:
                     self.score.faulted += 1
                 while self.random.random() < 0.3:

@@ -1,4 +1,4 @@
-"""What may happen to a product, as a table: name, weight, how often its session ends by it, and what it does.
+"""What may happen to a product, as a table: name, what it does, and how often its session ends by it.
 
 Rules of this file: every event undoes what it did, also when it is cut short; sessions are ended so seldom that the
 gateway does not leave the product to "another login" (three in 5 minutes), except where that is the event.
@@ -33,6 +33,7 @@ class Target:
     over: asyncio.Event
     counts: dict[str, int] = field(default_factory=dict)
     session_ends: list[float] = field(default_factory=list)
+    pack: list[Event] = field(default_factory=list)
 
     async def hold(self, least_s: float, most_s: float) -> None:
         """Lets what was done last for a while, or until the end of the disturbance."""
@@ -64,18 +65,22 @@ class Event:
     """One kind of event; `sessions` is how often the product's session ends by it."""
 
     name: str
-    weight: int
     act: Act
     sessions: int = 0
 
 
 def choose(target: Target, events: list[Event]) -> Event:
-    """The next event: any whose ended sessions are not too many for now."""
+    """The next event of a shuffled pack, so that each kind comes once before any comes again.
+
+    One that would end too many sessions for now waits for its turn; without any left to play a new pack is shuffled.
+    """
     now = time.monotonic()
     target.session_ends = [at for at in target.session_ends if now - at < SESSION_WINDOW_S]
     left = max(SESSIONS_IN_WINDOW - len(target.session_ends), 0)
-    fit = [event for event in events if event.sessions <= left]
-    event = target.dice.choices(fit, [event.weight for event in fit])[0]
+    if not any(event.sessions <= left for event in target.pack):
+        target.pack += target.dice.sample(events, len(events))
+    event = next(event for event in target.pack if event.sessions <= left)
+    target.pack.remove(event)
     target.session_ends += [now] * event.sessions
     target.counts[event.name] = target.counts.get(event.name, 0) + 1
     return event
@@ -184,33 +189,33 @@ async def _flap(target: Target) -> None:
 
 
 SHARED = [
-    Event("revoke", 2, _revoke, 1),
-    Event("reboot", 2, _reboot, 1),
-    Event("drop", 2, _drop),
-    Event("slow", 2, _slow),
-    Event("closed", 2, _closed),
-    Event("503", 2, _answering(5, 20, status=503)),
-    Event("429", 2, _answering(5, 20, status=429, headers={"Retry-After": "4"})),
-    Event("html", 1, _answering(3, 10, replace="html")),
-    Event("truncated", 2, _answering(5, 15, cut="truncate")),
-    Event("reset", 2, _answering(5, 15, cut="reset")),
+    Event("revoke", _revoke, 1),
+    Event("reboot", _reboot, 1),
+    Event("drop", _drop),
+    Event("slow", _slow),
+    Event("closed", _closed),
+    Event("503", _answering(5, 20, status=503)),
+    Event("429", _answering(5, 20, status=429, headers={"Retry-After": "4"})),
+    Event("html", _answering(3, 10, replace="html")),
+    Event("truncated", _answering(5, 15, cut="truncate")),
+    Event("reset", _answering(5, 15, cut="reset")),
 ]
 WIRE = [
-    Event("wire reset", 2, _on_the_wire(5, 15, lambda dice: faults.reset(dice.randrange(4000)))),
-    Event("wire cut", 2, _on_the_wire(5, 15, lambda dice: faults.cut(dice.randrange(4000)))),
-    Event("wire garbage", 2, _on_the_wire(3, 10, lambda dice: faults.garbage(seed=dice.randrange(1000)))),
-    Event("wire trickle", 1, _on_the_wire(10, 20, lambda _dice: faults.trickle(16, 0.1))),
-    Event("wire silence", 2, _on_the_wire(10, 30, lambda _dice: faults.SILENCE)),
-    Event("blackhole", 2, _blackhole),
-    Event("flap", 2, _flap),
+    Event("wire reset", _on_the_wire(5, 15, lambda dice: faults.reset(dice.randrange(4000)))),
+    Event("wire cut", _on_the_wire(5, 15, lambda dice: faults.cut(dice.randrange(4000)))),
+    Event("wire garbage", _on_the_wire(3, 10, lambda dice: faults.garbage(seed=dice.randrange(1000)))),
+    Event("wire trickle", _on_the_wire(10, 20, lambda _dice: faults.trickle(16, 0.1))),
+    Event("wire silence", _on_the_wire(10, 30, lambda _dice: faults.SILENCE)),
+    Event("blackhole", _blackhole),
+    Event("flap", _flap),
 ]
 EVCE = [
     *SHARED,
     *WIRE,
-    Event("import", 3, _import),
-    Event("person", 2, _person, 1),
-    Event("empty lists", 2, _empty_lists),
+    Event("import", _import),
+    Event("person", _person, 1),
+    Event("empty lists", _empty_lists),
 ]
-BENDER = [*SHARED, Event("web login", 2, _web_login, 1)]
-TAKEN = Event("taken", 1, _taken, 3)
+BENDER = [*SHARED, Event("web login", _web_login, 1)]
+TAKEN = Event("taken", _taken, 3)
 """Planned, not drawn: the gateway pauses for 5 minutes."""

@@ -10,7 +10,7 @@ from tests.faults.disturber import Plan, run
 from tests.faults.verdict import repeats, without_ids
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(240)
 async def test_after_faults_of_every_kind_everything_is_as_before(tmp_path: Path) -> None:
     verdict = await run(tmp_path, Plan(seconds=15.0, seed=5, brief=8.0))
     assert verdict.problems == [], "\n".join(verdict.lines)

@@ -17,7 +17,7 @@ from gateway.engine.ports import Evidence
 from gateway.store import SqliteJournal
 from gateway.store.database import connect
 from gateway.store.evidence import EvidenceBook, Wanted
-from gateway.store.writer import Bounds
+from gateway.store.writer import TAKE, Bounds
 
 ZONE = "evce/zone/0/reduction"
 BMS = Origin("modbus", "127.0.0.1:5555", "bms")
@@ -51,14 +51,14 @@ class _Connection:
         return getattr(self._real, name)
 
     def execute(self, sql: str, *arguments: Any) -> Any:
-        if sql != "COMMIT":
+        if sql != "COMMIT" and (sql != TAKE or self._real.in_transaction):
             return self._real.execute(sql, *arguments)
         self._disk.commits += 1
         if self._disk.delay_s and threading.current_thread().name == "journal":
             time.sleep(self._disk.delay_s)
         if self._disk.refuses:
             raise self._disk.error()
-        done = self._real.execute(sql)
+        done = self._real.execute(sql, *arguments)
         if self._disk.forgets_to_say:
             self._disk.forgets_to_say = False
             raise self._disk.error()

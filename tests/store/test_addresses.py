@@ -282,8 +282,10 @@ def test_C14_I11_what_waits_and_what_is_out_of_use_comes_back(store: Store) -> N
         "count: 3",
         'certificates: {"evce": "sha256:ab"}',
         "blocks:",
-        '  - {source: "evce", kind: "zone", name: "A", id: "1", block: 0, '
-        + 'guard: "current", new_name: "B\\U0000000a", new_guard: "power"}',
+        (
+            '  - {source: "evce", kind: "zone", name: "A", id: "1", block: 0, '
+            'guard: "current", new_name: "B\\U0000000a", new_guard: "power"}'
+        ),
         '  - {source: "evce", kind: "zone", name: "B", id: null, block: 1, forgotten: true}',
         '  - {source: "evce", kind: "zone", name: "B", id: null, block: 2, retired: true}',
     ]

@@ -13,6 +13,7 @@ import pytest
 
 from gateway.core.errors import ConfigError
 from gateway.store import opening
+from gateway.store.backup import Manifest, read_archive, state_files, write_archive
 from gateway.store.database import STEPS
 from gateway.store.generation import read_generation
 from gateway.store.opening import Opening
@@ -234,3 +235,23 @@ async def test_a_write_of_another_program_delays_and_loses_nothing(tmp_path: Pat
             assert journal.fault
     assert await left(tmp_path) == {ZONE: 2}
     assert chain(tmp_path) == (2, "")
+
+
+async def test_a_backup_of_a_running_journal_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.store.writer.GENERATION_S", 0.0)
+    state, archive, restored = tmp_path / "state", tmp_path / "backup.tar.gz", tmp_path / "restored"
+    for folder in (state, restored):
+        folder.mkdir()
+    (tmp_path / "config.yaml").write_text("site: x")
+    async with opened(state, bounds=Bounds(segment=5)) as journal:
+        await write(journal, 8)
+        files = {f"state/{path.name}": path for path in state_files(state, [])}
+        manifest = Manifest("1", "now", "config/config.yaml", {}, [])
+        await write(journal, 1, first=9)
+        await until(lambda: newest(state) >= 9)
+        write_archive(archive, {**files, "config/config.yaml": tmp_path / "config.yaml"}, manifest)
+    read_archive(archive, restored)
+    async with opened(restored / "state") as journal:
+        assert journal.found == ""
+        assert journal.restored() == {ZONE: {"asked": 9}}
+    assert chain(restored / "state") == (9, "")

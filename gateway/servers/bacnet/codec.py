@@ -28,6 +28,7 @@ class RejectReason(IntEnum):
     MISSING_PARAMETER = 5
     PARAMETER_OUT_OF_RANGE = 6
     TOO_MANY_ARGUMENTS = 7
+    UNDEFINED_ENUMERATION = 8
     UNRECOGNIZED_SERVICE = 9
 
 
@@ -76,6 +77,22 @@ def unsigned(value: int) -> bytes:
     """An application Unsigned in as few octets as it needs."""
     data = _minimal(value)
     return header(UNSIGNED, False, len(data)) + data
+
+
+def integer(value: int) -> bytes:
+    """An application Integer (signed) in as few octets as it needs."""
+    data = value.to_bytes((value + (value < 0)).bit_length() // 8 + 1, "big", signed=True)
+    return header(INTEGER, False, len(data)) + data
+
+
+def date(year: int, month: int, day: int, weekday: int) -> bytes:
+    """An application Date; `weekday` is 1 (Monday) to 7."""
+    return bytes((0xA4, year - 1900, month, day, weekday))
+
+
+def time(hour: int, minute: int, second: int, hundredths: int) -> bytes:
+    """An application Time."""
+    return bytes((0xB4, hour, minute, second, hundredths))
 
 
 def enumerated(value: int) -> bytes:
@@ -127,6 +144,21 @@ def context_unsigned(number: int, value: int) -> bytes:
 def context_object_id(number: int, key: int) -> bytes:
     """A context-tagged ObjectIdentifier."""
     return header(number, True, 4) + key.to_bytes(4, "big")
+
+
+def context_boolean(number: int, value: bool) -> bytes:
+    """A context-tagged Boolean, whose value is its content."""
+    return header(number, True, 1) + (b"\x01" if value else b"\x00")
+
+
+def context_real(number: int, value: float) -> bytes:
+    """A context-tagged Real."""
+    return header(number, True, 4) + struct.pack(">f", value)
+
+
+def context_octets(number: int, value: bytes) -> bytes:
+    """A context-tagged OctetString."""
+    return header(number, True, len(value)) + value
 
 
 def opening(number: int) -> bytes:
@@ -221,6 +253,30 @@ class Tags:
     def optional(self, number: int) -> int | None:
         """A context-tagged Unsigned that may be left out."""
         return self.number(number) if self.has(number) else None
+
+    def boolean(self, number: int) -> bool | None:
+        """A context-tagged Boolean that may be left out."""
+        if not self.has(number):
+            return None
+        value = self.context(number, 1, 1)[0]
+        if value > 1:
+            raise Malformed(RejectReason.PARAMETER_OUT_OF_RANGE)
+        return value == 1
+
+    def real(self, number: int) -> float | None:
+        """A context-tagged Real that may be left out."""
+        return float(struct.unpack(">f", self.context(number, 4, 4))[0]) if self.has(number) else None
+
+    def application(self, tag: int) -> bytes:
+        """The content of an application-tagged primitive.
+
+        Raises:
+            Malformed: it is missing or of another datatype.
+        """
+        found = self._element(0)
+        if found is None or found.tag != tag:
+            raise Malformed(RejectReason.INVALID_TAG)
+        return found.data
 
     def value(self, number: int) -> Primitive | None:
         """What stands between the opening and closing tag `number`: one primitive, or None for anything else.

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Interface
+from ipaddress import IPv4Address, IPv4Interface
 
 from gateway.servers.bacnet import codec
 from gateway.servers.bacnet.objects import FLAGS_NORMAL, Record, shape
+from gateway.servers.bacnet.revision import DatabaseRevision
 from gateway.servers.bacnet.standard import (
     MAX_APDU,
     MAX_SEGMENTS,
     OBJECT_TYPES,
     PROTOCOL_REVISION,
+    REINITIALIZE_BIT,
     SERVICE_BIT_COUNT,
     SERVICE_BITS,
     Prop,
@@ -29,20 +31,30 @@ APDU_SEGMENT_TIMEOUT_MS = 2000
 APDU_RETRIES = 3
 NETWORK_PORT_INSTANCE = 1
 OPERATIONAL, SEGMENTED_BOTH = 0, 0
-IPV4, BACNET_APPLICATION, NORMAL_MODE, NUMBER_UNKNOWN = 5, 2, 0, 0
+IPV4, BACNET_APPLICATION, NORMAL_MODE, FOREIGN_MODE, NUMBER_UNKNOWN = 5, 2, 0, 1, 0
+LIVE = (
+    Prop.ACTIVE_COV_SUBSCRIPTIONS,
+    Prop.LOCAL_DATE,
+    Prop.LOCAL_TIME,
+    Prop.UTC_OFFSET,
+    Prop.DAYLIGHT_SAVINGS_STATUS,
+)
+"""Properties of the Device object that its other parts answer for."""
 NO_ADDRESS = b"\x00\x00\x00\x00"
 HEAD = (Prop.OBJECT_IDENTIFIER, Prop.OBJECT_NAME, Prop.OBJECT_TYPE)
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who this device says it is; `site` is its Location."""
+    """Who this device says it is; `site` is its Location, `foreign` its BBMD's address, UDP port and time to live."""
 
     instance: int
     name: str
     vendor_id: int
     version: str
     site: str
+    may_restart: bool = False
+    foreign: tuple[str, int, int] | None = None
 
 
 class FixedRecord(Record):
@@ -62,17 +74,22 @@ class FixedRecord(Record):
 
 
 class DeviceRecord(FixedRecord):
-    """The Device object. `revision` is Database_Revision; Object_List is kept ready to send."""
+    """The Device object.
 
-    __slots__ = ("_identifiers", "_object_list", "revision")
+    `revision` is Database_Revision, `live` gives what changes by itself; Object_List is kept ready to send.
+    """
+
+    __slots__ = ("_identifiers", "_object_list", "live", "revision")
 
     arrays = frozenset({Prop.PROPERTY_LIST, Prop.OBJECT_LIST})
 
-    def __init__(self, identity: Identity, revision: int) -> None:
+    def __init__(self, identity: Identity, revision: DatabaseRevision) -> None:
         self.revision = revision
+        self.live: dict[int, Callable[[], bytes]] = {}
         self._identifiers: list[bytes] = []
         self._object_list = b""
         types = OBJECT_TYPES.values()
+        services = {*SERVICE_BITS, REINITIALIZE_BIT} if identity.may_restart else SERVICE_BITS
         fixed: dict[int, bytes] = {
             Prop.SYSTEM_STATUS: codec.enumerated(OPERATIONAL),
             Prop.VENDOR_NAME: codec.text(VENDOR_NAME),
@@ -82,7 +99,7 @@ class DeviceRecord(FixedRecord):
             Prop.APPLICATION_SOFTWARE_VERSION: codec.text(identity.version),
             Prop.PROTOCOL_VERSION: codec.unsigned(1),
             Prop.PROTOCOL_REVISION: codec.unsigned(PROTOCOL_REVISION),
-            Prop.PROTOCOL_SERVICES_SUPPORTED: codec.bits(bit in SERVICE_BITS for bit in range(SERVICE_BIT_COUNT)),
+            Prop.PROTOCOL_SERVICES_SUPPORTED: codec.bits(bit in services for bit in range(SERVICE_BIT_COUNT)),
             Prop.PROTOCOL_OBJECT_TYPES_SUPPORTED: codec.bits(bit in types for bit in range(OBJECT_TYPE_BITS)),
             Prop.MAX_APDU_LENGTH_ACCEPTED: codec.unsigned(MAX_APDU),
             Prop.SEGMENTATION_SUPPORTED: codec.enumerated(SEGMENTED_BOTH),
@@ -92,6 +109,7 @@ class DeviceRecord(FixedRecord):
             Prop.NUMBER_OF_APDU_RETRIES: codec.unsigned(APDU_RETRIES),
             Prop.DEVICE_ADDRESS_BINDING: b"",
             Prop.DATABASE_REVISION: b"",
+            **dict.fromkeys(LIVE, b""),
             Prop.DESCRIPTION: codec.text(DESCRIPTION),
             Prop.LOCATION: codec.text(identity.site),
         }
@@ -104,7 +122,9 @@ class DeviceRecord(FixedRecord):
         self._object_list = b"".join(self._identifiers)
 
     def single(self, prop: int) -> bytes:
-        return codec.unsigned(self.revision) if prop == Prop.DATABASE_REVISION else super().single(prop)
+        if prop == Prop.DATABASE_REVISION:
+            return codec.unsigned(self.revision.value)
+        return self.live[prop]() if prop in self.live else super().single(prop)
 
     def elements(self, prop: int) -> Sequence[bytes]:
         return self._identifiers if prop == Prop.OBJECT_LIST else super().elements(prop)
@@ -120,7 +140,7 @@ class PortRecord(FixedRecord):
 
     arrays = frozenset({Prop.PROPERTY_LIST, Prop.IP_DNS_SERVER})
 
-    def __init__(self, interface: IPv4Interface, udp_port: int) -> None:
+    def __init__(self, interface: IPv4Interface, udp_port: int, foreign: tuple[str, int, int] | None = None) -> None:
         address = interface.ip.packed
         fixed: dict[int, bytes] = {
             Prop.STATUS_FLAGS: FLAGS_NORMAL,
@@ -134,12 +154,17 @@ class PortRecord(FixedRecord):
             Prop.APDU_LENGTH: codec.unsigned(MAX_APDU),
             Prop.LINK_SPEED: codec.real(0.0),
             Prop.MAC_ADDRESS: codec.octets(address + udp_port.to_bytes(2, "big")),
-            Prop.BACNET_IP_MODE: codec.enumerated(NORMAL_MODE),
+            Prop.BACNET_IP_MODE: codec.enumerated(FOREIGN_MODE if foreign else NORMAL_MODE),
             Prop.IP_ADDRESS: codec.octets(address),
             Prop.BACNET_IP_UDP_PORT: codec.unsigned(udp_port),
             Prop.IP_SUBNET_MASK: codec.octets(interface.netmask.packed),
             Prop.IP_DEFAULT_GATEWAY: codec.octets(NO_ADDRESS),
         }
+        if foreign:
+            host, port, ttl_s = foreign
+            address_of = codec.context_octets(1, IPv4Address(host).packed)
+            fixed[Prop.FD_BBMD_ADDRESS] = b"\x0e%b\x0f%b" % (address_of, codec.context_unsigned(1, port))
+            fixed[Prop.FD_SUBSCRIPTION_LIFETIME] = codec.unsigned(ttl_s)
         key = object_key("network-port", NETWORK_PORT_INSTANCE)
         super().__init__(key, "BACnet/IP port", fixed, (Prop.IP_DNS_SERVER,), set())
 

@@ -31,12 +31,12 @@ INACTIVE, ACTIVE = codec.enumerated(0), codec.enumerated(1)
 class AnalogRecord(PointRecord):
     """Analog Input, Output and Value: Real."""
 
-    __slots__ = ("_increment", "_keeps")
+    __slots__ = ("_keeps", "increment")
 
     def __init__(
         self, key: int, name: str, full_name: str, index: int, spec: PointSpec, served: ObjectSpec, commands: Commands
     ) -> None:
-        self._increment = served.cov_increment if served.cov_increment is not None else COV_INCREMENT
+        self.increment = served.cov_increment if served.cov_increment is not None else COV_INCREMENT
         self._keeps = bool(spec.registers) and spec.registers[0].on_loss == "hold"
         super().__init__(key, name, full_name, index, spec, served, commands)
 
@@ -61,7 +61,7 @@ class AnalogRecord(PointRecord):
         if prop == Prop.UNITS:
             return codec.enumerated(NUMBERS.get(self.spec.unit, NO_UNITS))
         if prop == Prop.COV_INCREMENT:
-            return codec.real(self._increment)
+            return codec.real(self.increment or 0.0)
         if self.spec.range and prop in (Prop.MIN_PRES_VALUE, Prop.MAX_PRES_VALUE):
             return self._bound(self.spec.range[prop == Prop.MAX_PRES_VALUE])
         return super().single(prop)

@@ -76,6 +76,8 @@ class UdpPort(Server[PDU]):  # type: ignore[misc]  # bacpypes3 has no types
         super().__init__()
         self._host = str(interface.ip)
         self._traffic = traffic
+        self._quick: Quick | None = None
+        self._gone = False
         self._pending = 0
         self._transports: list[asyncio.DatagramTransport] = []
         self._inlets: list[Inlet] = []
@@ -92,6 +94,7 @@ class UdpPort(Server[PDU]):  # type: ignore[misc]  # bacpypes3 has no types
         Raises:
             OSError: the address is taken or not ours; the text says which.
         """
+        self._quick = quick
         loop = asyncio.get_running_loop()
         own = listen(self._host, port, shared=False)
         self.local_address = own.getsockname()
@@ -108,6 +111,35 @@ class UdpPort(Server[PDU]):  # type: ignore[misc]  # bacpypes3 has no types
             transport, _ = await loop.create_datagram_endpoint(lambda inlet=inlet: inlet, sock=sock)  # type: ignore[misc]
             self._transports.append(transport)
         return self.local_address[1]
+
+    async def mend(self) -> bool:
+        """Looks after the sockets (B09): opens them anew when the address was gone, or they were lost.
+
+        Returns whether they are new.
+
+        Raises:
+            OSError: the address is not this machine's now, or the port is taken; try again later.
+        """
+        if not self._quick:
+            return False
+        try:
+            listen(self._host, 0, shared=False).close()
+        except OSError as error:
+            self._gone = True
+            raise OSError(str(error).replace(f"{self._host}:0", f"{self._host}:{self.local_address[1]}")) from error
+        if not self._gone and self._transports and not any(t.is_closing() for t in self._transports):
+            return False
+        quick, port = self._quick, self.local_address[1]
+        await self.close()
+        self._quick, self._gone = quick, True
+        await self.open(port, quick)
+        self._gone = False
+        return True
+
+    def send(self, datagram: bytes, address: tuple[str, int]) -> None:
+        """Sends one datagram as it is."""
+        if self._transports:
+            self._transports[0].sendto(datagram, address)
 
     def admit(self) -> bool:
         """Makes room for one more datagram in the layers, if there is any."""
@@ -136,10 +168,11 @@ class UdpPort(Server[PDU]):  # type: ignore[misc]  # bacpypes3 has no types
                 self._transports[0].sendto(bytes(pdu.pduData), (self._broadcast, self.local_address[1]))
             return
         address = target if isinstance(target, IPv4Address) else IPv4Address(target)
-        self._transports[0].sendto(bytes(pdu.pduData), address.addrTuple)
+        self.send(bytes(pdu.pduData), address.addrTuple)
 
     async def close(self) -> None:
         """Closes the sockets; they are free on return."""
+        self._quick = None
         for transport in self._transports:
             transport.close()
         for inlet in self._inlets:

@@ -44,6 +44,8 @@ class PointRecord(Record):
     arrays = frozenset({Prop.PROPERTY_LIST, Prop.PRIORITY_ARRAY, Prop.STATE_TEXT})
     unset: ClassVar[bytes] = NAN
     """Present_Value of a point that never had one."""
+    increment: float | None = None
+    """COV_Increment; None where every change counts."""
 
     def __init__(
         self, key: int, name: str, full_name: str, index: int, spec: PointSpec, served: ObjectSpec, commands: Commands

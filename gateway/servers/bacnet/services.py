@@ -1,7 +1,6 @@
 """The confirmed services as functions from octets to octets (ASHRAE 135 clause 15).
 
-Rules of this file: an answer is a whole APDU; every well-formed or malformed request has one; a read never waits; a
-Present_Value is the only thing that can be written, and only by clients of the write networks.
+Rules of this file: an answer is a whole APDU; every well-formed or malformed request has one; a read never waits.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import NamedTuple
 
@@ -15,15 +16,20 @@ from bacpypes3.apdu import APDU
 from bacpypes3.appservice import ApplicationServiceAccessPoint
 from bacpypes3.basetypes import Segmentation
 from bacpypes3.comm import Client
-from bacpypes3.pdu import PDU, Address
+from bacpypes3.pdu import PDU, Address, GlobalBroadcast
 from bacpypes3.settings import settings
 
 from gateway.servers.bacnet.codec import RejectReason
+from gateway.servers.bacnet.cov import Cov, Datagram
+from gateway.servers.bacnet.cov_requests import CovRequests
 from gateway.servers.bacnet.device import APDU_RETRIES, APDU_SEGMENT_TIMEOUT_MS, APDU_TIMEOUT_MS
 from gateway.servers.bacnet.discovery import Discovery
+from gateway.servers.bacnet.management import Management
+from gateway.servers.bacnet.presence import Presence
 from gateway.servers.bacnet.services import Reads, abort, reject
-from gateway.servers.bacnet.standard import MAX_APDU, MAX_SEGMENTS, Abort
-from gateway.servers.bacnet.status import Traffic
+from gateway.servers.bacnet.standard import MAX_APDU, MAX_SEGMENTS, Abort, Unconfirmed
+from gateway.servers.bacnet.status import LOG_EVERY_S, Traffic
+from gateway.servers.bacnet.timekeeping import Timekeeping
 from gateway.servers.bacnet.transaction import Transaction
 from gateway.servers.bacnet.writes import Peer, Writes
 
@@ -32,13 +38,14 @@ log = logging.getLogger(__name__)
 # A routed client is known by its router's address too: for its write right, and to answer the way the request came.
 settings.route_aware = True
 
-CONFIRMED, UNCONFIRMED, SEGMENT_ACK, ABORT = 0, 1, 4, 7
+CONFIRMED, UNCONFIRMED, SIMPLE_ACK, SEGMENT_ACK, ERROR, REJECT, ABORT = 0, 1, 2, 4, 5, 6, 7
+BY_SERVER = 0x01
+"""In an Abort: the peer was the server, so it answers a notification of ours."""
 APDU_LIMITS = (50, 128, 206, 480, 1024, 1476)
 MOST_AT_ONCE = 64
 """Segmented transactions, and writes on their way, at any time."""
 WINDOW = 1
 """Segments per acknowledgement: rusty-bacnet acknowledges the first one late when offered more, which costs 2 s."""
-LOG_EVERY_S = 60.0
 BROADCASTS = (Address.localBroadcastAddr, Address.remoteBroadcastAddr, Address.globalBroadcastAddr)
 PLAIN_NPDU = 0x07
 """NPCI control bits that need no routing: expecting reply and priority."""
@@ -82,10 +89,25 @@ class NoDevices:
         """Nothing."""
 
 
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What serves the requests."""
+
+    reads: Reads
+    writes: Writes
+    discovery: Discovery
+    cov: Cov
+    cov_requests: CovRequests
+    management: Management
+    timekeeping: Timekeeping
+    presence: Presence
+    traffic: Traffic
+
+
 class Responder(ApplicationServiceAccessPoint):  # type: ignore[misc]  # bacpypes3 has no types
     """Serves the APDUs that the network layer brings."""
 
-    def __init__(self, reads: Reads, writes: Writes, discovery: Discovery, traffic: Traffic) -> None:
+    def __init__(self, parts: Parts) -> None:
         super().__init__(None, NoDevices())
         self.numberOfApduRetries = APDU_RETRIES
         self.apduTimeout = APDU_TIMEOUT_MS
@@ -94,10 +116,9 @@ class Responder(ApplicationServiceAccessPoint):  # type: ignore[misc]  # bacpype
         self.maxApduLengthAccepted = MAX_APDU
         self.maxSegmentsAccepted = MAX_SEGMENTS
         self.proposedWindowSize = WINDOW
-        self._reads = reads
-        self._writes = writes
-        self._discovery = discovery
-        self._traffic = traffic
+        self._parts = parts
+        self._reads = parts.reads
+        self._traffic = parts.traffic
         self._writing: set[tuple[Address, int]] = set()
         self._log_again_at = 0.0
 
@@ -105,17 +126,30 @@ class Responder(ApplicationServiceAccessPoint):  # type: ignore[misc]  # bacpype
         """Takes one APDU from the network layer."""
         data = bytes(pdu.pduData)
         kind = data[0] >> 4 if data else -1
+        broadcast = pdu.pduDestination.addrType in BROADCASTS
+        self._parts.presence.broadcasts += broadcast
         if kind == CONFIRMED:
-            if pdu.pduDestination.addrType not in BROADCASTS:
+            if not broadcast:
                 await self._confirmed(pdu, data)
         elif kind == UNCONFIRMED and len(data) > 1:
-            answer = self._discovery.answer(data[1], data[2:])
-            if answer is not None:
-                await self.send(answer, pdu.pduSource)
+            await self._unconfirmed(data[1], data[2:], pdu.pduSource)
+        elif kind in (SIMPLE_ACK, ERROR, REJECT) or (kind == ABORT and data[0] & BY_SERVER):
+            if len(data) > 2:
+                self._parts.cov.answered(pdu.pduSource, kind, data[1])
         elif kind in (SEGMENT_ACK, ABORT):
             await super().confirmation(pdu)
         else:
             self._traffic.dropped += 1
+
+    async def _unconfirmed(self, service: int, body: bytes, source: Address) -> None:
+        if service == Unconfirmed.I_AM:
+            self._parts.presence.hear_i_am(body, peer_of(source).text)
+        elif service in (Unconfirmed.TIME_SYNCHRONIZATION, Unconfirmed.UTC_TIME_SYNCHRONIZATION):
+            self._parts.timekeeping.hear(service, body, peer_of(source).text)
+        else:
+            answer = self._parts.discovery.answer(service, body)
+            if answer is not None:
+                await self.send(answer, source)
 
     def quick(self, npdu: bytes, host: str) -> bytes | None:
         """The NPDU that answers an unrouted, unsegmented read; None for anything that needs the long way."""
@@ -173,33 +207,37 @@ class Responder(ApplicationServiceAccessPoint):  # type: ignore[misc]  # bacpype
             return abort(head.invoke, Abort.OUT_OF_RESOURCES)
         self._writing.add(token)
         try:
-            return await self.serve(head.service, head.invoke, head.body, source)
+            return await self.serve(head.service, head.invoke, head.body, source, head.limit)
         finally:
             self._writing.discard(token)
 
-    async def serve(self, service: int, invoke: int, body: bytes, source: Address) -> bytes:
-        """The answer to a whole request."""
+    async def serve(self, service: int, invoke: int, body: bytes, source: Address, limit: int) -> bytes:
+        """The answer to a whole request of a client that takes APDUs of up to `limit` octets."""
         answer = self._read(service, invoke, body)
         if answer is not None:
             return answer
+        peer, parts = peer_of(source), self._parts
         try:
-            return await self._writes.answer(service, invoke, body, peer_of(source))
-        except Exception as fault:  # noqa: BLE001  # a request always gets an answer; _complain logs the fault
-            self._complain(service, fault)
+            answer = parts.cov_requests.answer(service, invoke, body, source, peer.text, limit)
+            answer = answer or parts.management.answer(service, invoke, body, peer)
+            return answer or await parts.writes.answer(service, invoke, body, peer)
+        except Exception as fault:  # noqa: BLE001  # a request always gets an answer; complain logs the fault
+            self.complain(service, fault)
             return abort(invoke, Abort.OTHER)
 
     def _read(self, service: int, invoke: int, body: bytes) -> bytes | None:
         try:
             return self._reads.answer(service, invoke, body)
-        except Exception as fault:  # noqa: BLE001  # a request always gets an answer; _complain logs the fault
-            self._complain(service, fault)
+        except Exception as fault:  # noqa: BLE001  # a request always gets an answer; complain logs the fault
+            self.complain(service, fault)
             return abort(invoke, Abort.OTHER)
 
-    def _complain(self, service: int, fault: Exception) -> None:
+    def complain(self, service: int | str, fault: Exception) -> None:
+        """Logs a fault of ours, at most one a minute."""
         now = self._now()
         if now >= self._log_again_at:
             self._log_again_at = now + LOG_EVERY_S
-            text = "bacnet: service %d failed; repetitions within %d s are not logged"
+            text = "bacnet: service %s failed; repetitions within %d s are not logged"
             log.error(text, service, LOG_EVERY_S, exc_info=fault)
 
     def _transaction(self, source: Address, invoke: int) -> Transaction | None:
@@ -212,9 +250,18 @@ class Responder(ApplicationServiceAccessPoint):  # type: ignore[misc]  # bacpype
         """Sends one unsegmented APDU."""
         await Client.request(self, PDU(self._traffic.answered(apdu), destination=destination))
 
-    async def announce(self, destination: Address) -> None:
-        """Sends an I-Am."""
-        await self.send(self._discovery.i_am(), destination)
+    async def notify(self, datagram: Datagram) -> None:
+        """Sends what nobody asked for; a fault of ours costs one notification."""
+        try:
+            pdu = PDU(datagram.apdu, destination=datagram.destination)
+            pdu.pduExpectingReply = datagram.apdu[0] >> 4 == CONFIRMED
+            await Client.request(self, pdu)
+        except Exception as fault:  # noqa: BLE001  # the other notifications still go out; complain logs the fault
+            self.complain(datagram.apdu[1], fault)
+
+    async def announce(self) -> None:
+        """Sends an I-Am to everybody."""
+        await self.notify(Datagram(self._parts.discovery.i_am(), GlobalBroadcast()))
 
     @staticmethod
     def _now() -> float:

@@ -34,12 +34,17 @@ OBJECT_TYPES: dict[str, int] = {
 
 
 class Service(IntEnum):
-    """Confirmed services that are executed."""
+    """Confirmed services that are executed or refused by name, and the one that is sent."""
 
+    CONFIRMED_COV_NOTIFICATION = 1
+    SUBSCRIBE_COV = 5
     READ_PROPERTY = 12
     READ_PROPERTY_MULTIPLE = 14
     WRITE_PROPERTY = 15
     WRITE_PROPERTY_MULTIPLE = 16
+    DEVICE_COMMUNICATION_CONTROL = 17
+    REINITIALIZE_DEVICE = 20
+    SUBSCRIBE_COV_PROPERTY = 28
 
 
 class Unconfirmed(IntEnum):
@@ -47,12 +52,17 @@ class Unconfirmed(IntEnum):
 
     I_AM = 0
     I_HAVE = 1
+    COV_NOTIFICATION = 2
+    TIME_SYNCHRONIZATION = 6
     WHO_HAS = 7
     WHO_IS = 8
+    UTC_TIME_SYNCHRONIZATION = 9
 
 
-SERVICE_BITS: tuple[int, ...] = (12, 14, 15, 16, 33, 34)
-"""Bits of BACnetServicesSupported for what is executed: RP, RPM, WP, WPM, Who-Has, Who-Is."""
+REINITIALIZE_BIT = 20
+SERVICE_BITS: tuple[int, ...] = (5, 12, 14, 15, 16, 17, 32, 33, 34, 36, 38)
+"""Bits of BACnetServicesSupported for what is executed: SubscribeCOV, RP, RPM, WP, WPM, DeviceCommunicationControl,
+TimeSynchronization, Who-Has, Who-Is, UTCTimeSynchronization, SubscribeCOVProperty."""
 SERVICE_BIT_COUNT = 49
 
 
@@ -84,11 +94,14 @@ class Prop(IntEnum):
     APDU_TIMEOUT = 11
     APPLICATION_SOFTWARE_VERSION = 12
     COV_INCREMENT = 22
+    DAYLIGHT_SAVINGS_STATUS = 24
     DESCRIPTION = 28
     DEVICE_ADDRESS_BINDING = 30
     EVENT_STATE = 36
     FIRMWARE_REVISION = 44
     INACTIVE_TEXT = 46
+    LOCAL_DATE = 56
+    LOCAL_TIME = 57
     LOCATION = 58
     MAX_APDU_LENGTH_ACCEPTED = 62
     MAX_PRES_VALUE = 65
@@ -116,9 +129,11 @@ class Prop(IntEnum):
     STATUS_FLAGS = 111
     SYSTEM_STATUS = 112
     UNITS = 117
+    UTC_OFFSET = 119
     VENDOR_IDENTIFIER = 120
     VENDOR_NAME = 121
     PROTOCOL_REVISION = 139
+    ACTIVE_COV_SUBSCRIPTIONS = 152
     DATABASE_REVISION = 155
     MAX_SEGMENTS_ACCEPTED = 167
     PROPERTY_LIST = 371
@@ -130,6 +145,8 @@ class Prop(IntEnum):
     IP_SUBNET_MASK = 411
     BACNET_IP_UDP_PORT = 412
     CHANGES_PENDING = 416
+    FD_BBMD_ADDRESS = 418
+    FD_SUBSCRIPTION_LIFETIME = 419
     LINK_SPEED = 420
     MAC_ADDRESS = 423
     NETWORK_NUMBER = 425
@@ -155,7 +172,15 @@ VALUE_OUT_OF_RANGE = Error(2, 37)
 WRITE_ACCESS_DENIED = Error(2, 40)
 CHARACTER_SET_NOT_SUPPORTED = Error(2, 41)
 INVALID_ARRAY_INDEX = Error(2, 42)
+NOT_COV_PROPERTY = Error(2, 44)
 NOT_AN_ARRAY = Error(2, 50)
+NO_COV = Error(1, 45)
+"""Object, optional-functionality-not-supported."""
+NO_SPACE_TO_ADD_LIST_ELEMENT = Error(3, 19)
+PASSWORD_FAILURE = Error(4, 26)
+SERVICE_REQUEST_DENIED = Error(5, 29)
+OPTIONAL_FUNCTIONALITY_NOT_SUPPORTED = Error(5, 45)
+ABORT_BUFFER_OVERFLOW = Error(7, 51)
 
 COMMAND_ERRORS: dict[Reject, Error] = {
     Reject.UNKNOWN_POINT: UNKNOWN_OBJECT,

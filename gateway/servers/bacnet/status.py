@@ -6,6 +6,8 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 MOST_PEERS = 256
+LOG_EVERY_S = 60.0
+"""Between two log lines about the same thing."""
 
 
 @dataclass(slots=True)

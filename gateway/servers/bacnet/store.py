@@ -5,10 +5,11 @@ Rules of this file: an object, once placed, stays; a change touches only the rec
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Container, Sequence
 from ipaddress import IPv4Interface
 
 from gateway.addressing import PlacedObject, PlacedPoint
+from gateway.core.value import Sample
 from gateway.engine.ports import Commands
 from gateway.engine.table import PointTable
 from gateway.servers.bacnet.device import NETWORK_PORT_INSTANCE, DeviceRecord, Identity, PortRecord
@@ -16,6 +17,7 @@ from gateway.servers.bacnet.kinds import RECORDS
 from gateway.servers.bacnet.naming import check_template, fit, render
 from gateway.servers.bacnet.objects import Record
 from gateway.servers.bacnet.points import PointRecord
+from gateway.servers.bacnet.revision import DatabaseRevision, Keeper
 from gateway.servers.bacnet.standard import INSTANCE_BITS, OBJECT_TYPES, WILDCARD, object_key
 
 
@@ -28,7 +30,7 @@ class ObjectStore:
         table: where the samples are; the store subscribes to it.
         commands: priority arrays and defaults.
         template: of Object_Name.
-        revision: the first Database_Revision.
+        keeper: of Database_Revision.
 
     Raises:
         ValueError: the template or the device instance is wrong.
@@ -41,17 +43,21 @@ class ObjectStore:
         table: PointTable,
         commands: Commands,
         template: str,
-        revision: int,
+        keeper: Keeper,
     ) -> None:
         check_template(template)
         self._table = table
         self._commands = commands
         self._template = template
         self._interface = interface
+        self._foreign = identity.foreign
         self._objects: dict[int, Record] = {}
         self._by_name: dict[str, Record] = {}
         self._by_index: dict[int, list[PointRecord]] = {}
-        self.device = DeviceRecord(identity, revision)
+        self._watched: Container[int] = ()
+        self._tell: Callable[[PointRecord], None] = lambda _: None
+        self.revision = DatabaseRevision(keeper)
+        self.device = DeviceRecord(identity, self.revision)
         self._add(self.device)
         self._port_key = object_key("network-port", NETWORK_PORT_INSTANCE)
         self.listen_on(0)
@@ -61,9 +67,19 @@ class ObjectStore:
     def __len__(self) -> int:
         return len(self._objects)
 
+    def observe(self, watched: Container[int], tell: Callable[[PointRecord], None]) -> None:
+        """Calls `tell` with every object whose identifier is in `watched` at the time that it shows a new sample."""
+        self._watched, self._tell = watched, tell
+
+    def show(self, record: PointRecord, sample: Sample) -> None:
+        """Makes an object show a sample."""
+        record.show(sample)
+        if record.key in self._watched:
+            self._tell(record)
+
     def listen_on(self, udp_port: int) -> None:
         """Makes the Network Port object show the UDP port that is really used."""
-        self._add(PortRecord(self._interface, udp_port))
+        self._add(PortRecord(self._interface, udp_port, self._foreign))
 
     def get(self, key: int) -> Record | None:
         """The object with this identifier; instance 4194303 of Device and Network Port is the one there is."""
@@ -101,17 +117,22 @@ class ObjectStore:
                     raise ValueError(f"bacnet: {target.object} {target.instance} of {placed.name} is {there.name}")
                 elif there.source != placed.name:
                     del self._by_name[there.name]
+                    self.revision.toggle(there)
                     there.source, there.name = placed.name, self._free_name(placed, target)
                     self._by_name[there.name] = there
+                    self.revision.toggle(there)
                     renamed = True
         if added:
             self.device.list_objects(added)
-        self.device.revision += bool(added or renamed)
+        if added or renamed:
+            self.revision.changed()
 
     def _free_name(self, placed: PlacedPoint, target: PlacedObject) -> str:
         """An Object_Name nobody has yet: the instance is added where the template gives one twice."""
         name = render(self._template, placed.name)
-        return fit(name, f"#{target.object}-{target.instance}") if name in self._by_name else name
+        while name in self._by_name:  # once, unless a product names something so as well
+            name = fit(name, f"#{target.object}-{target.instance}")
+        return name
 
     def _place(self, key: int, index: int, placed: PlacedPoint, target: PlacedObject) -> None:
         name = self._free_name(placed, target)
@@ -122,13 +143,17 @@ class ObjectStore:
         record.show(self._table.sample(index))
 
     def _add(self, record: Record) -> None:
+        if record.key not in self._objects:
+            self.revision.toggle(record)
         self._objects[record.key] = record
         self._by_name[record.name] = record
 
     def _changed(self, indices: Sequence[int]) -> None:
-        by_index, sample = self._by_index, self._table.sample
+        by_index, sample, watched = self._by_index, self._table.sample, self._watched
         for index in indices:
             records = by_index.get(index)
             if records is not None:
                 for record in records:
                     record.show(sample(index))
+                    if record.key in watched:
+                        self._tell(record)

@@ -58,7 +58,8 @@ class Transaction(ServerSSM):  # type: ignore[misc]  # bacpypes3 has no types
         answer = self._ready
         if answer is None:
             service, body = apdu.apduService, bytes(apdu.pduData)
-            answer = await self.ssmSAP.serve(service, self.invokeID, body, self.pdu_address)
+            limit = min(self.maxApduLengthAccepted, MAX_APDU)
+            answer = await self.ssmSAP.serve(service, self.invokeID, body, self.pdu_address, limit)
         if self.state != AWAIT_RESPONSE:
             return
         if answer[0] >> 4 == COMPLEX_ACK:

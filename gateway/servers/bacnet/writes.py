@@ -119,7 +119,7 @@ class Writes:
         if not isinstance(value, (int, float)) or not 0 <= value <= LARGEST_HEARTBEAT or value != int(value):
             raise Refusal(VALUE_OUT_OF_RANGE)
         self._commands.heartbeat(origin.group, int(value))
-        record.show(Sample(value, GOOD, "", 0.0))
+        self._store.show(record, Sample(value, GOOD, "", 0.0))
 
 
 def error_of(refused: Refusal | CommandRejected | TimeoutError) -> Error:

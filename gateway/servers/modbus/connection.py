@@ -22,6 +22,7 @@ from gateway.servers.modbus.codes import Code, Refusal, reject_code
 from gateway.servers.modbus.groups import ClientGroup
 from gateway.servers.modbus.house import House
 from gateway.servers.modbus.image import Image
+from gateway.servers.modbus.pace import Pace
 from gateway.servers.modbus.security import role_of
 from gateway.servers.modbus.writes import PARSERS, Write
 
@@ -78,6 +79,9 @@ class Connection(ServerRequestHandler):
         self._ended = False
         self._idle: asyncio.TimerHandle | None = None
         self._half: asyncio.TimerHandle | None = None
+        self._slow: asyncio.TimerHandle | None = None
+        self._pace: Pace | None = None
+        self._paced = 0
         self.busy = False
         self.address = ""
         self.since = self.last = self.loop.time()
@@ -98,12 +102,14 @@ class Connection(ServerRequestHandler):
         self.address = f"[{peer[0]}]:{peer[1]}" if ":" in peer[0] else f"{peer[0]}:{peer[1]}"
         wire.set_write_buffer_limits(high=UNREAD_BYTES)
         self._origin = Origin("modbus", self.address, group.name)
+        if group.requests_per_s is not None:
+            self._pace = Pace(group.requests_per_s, self.loop.time())
         self._idle = self.loop.call_later(self._house.idle_s, self._check_idle)
 
     def callback_disconnected(self, exc: Exception | None) -> None:
         """Forgets the client; writes that it had sent whole are still carried out."""
         self._wire = None
-        for timer in (self._idle, self._half):
+        for timer in (self._idle, self._half, self._slow):
             if timer is not None:
                 timer.cancel()
         self._house.door.leave(self)
@@ -129,7 +135,13 @@ class Connection(ServerRequestHandler):
             self._wire.abort()
 
     def data_received(self, data: bytes) -> None:
-        """Takes bytes in any cut; one whole read, alone, has a way of its own that is half as long."""
+        """Takes bytes in any cut, and no more for a while when the client is over its group's cap."""
+        self._take(data)
+        if self._pace is not None:
+            self._slow_down(self._pace)
+
+    def _take(self, data: bytes) -> None:
+        """Answers what is whole; one whole read, alone, has a way of its own that is half as long."""
         self.last = self.loop.time()
         if len(data) == READ.size and not self._bytes and not self.busy:
             transaction, protocol, length, unit, function, address, count = READ.unpack(data)
@@ -146,6 +158,20 @@ class Connection(ServerRequestHandler):
                 self._house.spawn(self._carry_out(pending))
         elif len(self._bytes) > WAITING_BYTES and self._wire is not None:
             self._wire.pause_reading()
+
+    def _slow_down(self, pace: Pace) -> None:
+        """Reads no further until the next request is allowed: nothing is lost, the client just waits."""
+        answered, self._paced = self.requests - self._paced, self.requests
+        wait_s = pace.wait_s(answered, self.loop.time())
+        if wait_s > 0 and self._slow is None and self._wire is not None:
+            self._house.counters.throttled += 1
+            self._wire.pause_reading()
+            self._slow = self.loop.call_later(wait_s, self._go_on)
+
+    def _go_on(self) -> None:
+        self._slow = None
+        if self._wire is not None and not self.busy:
+            self._wire.resume_reading()
 
     def _answer_ready(self) -> Pending | None:
         """Answers whole requests up to the first that needs acceptance, which is returned."""
@@ -282,7 +308,7 @@ class Connection(ServerRequestHandler):
         if self._wire is not None and not self._dropped:
             if self._ended:
                 self._wire.close()
-            else:
+            elif self._slow is None:
                 self._wire.resume_reading()
 
     async def _submit(self, pending: Pending) -> bytes:
@@ -292,7 +318,7 @@ class Connection(ServerRequestHandler):
         heartbeat = pending.image.own.heartbeat
         asks = [Ask(i, value, self.group.slot) for i, value in write.values.items() if i != heartbeat]
         try:
-            async with asyncio.timeout(house.write_timeout_s):
+            async with asyncio.timeout(self.group.answer_within_s):
                 if asks:
                     await house.commands.submit(asks, self._origin)
         except CommandRejected as rejected:

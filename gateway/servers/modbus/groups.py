@@ -18,6 +18,8 @@ class ClientGroup:
         slot: the priority slot its writes stand for, 1..16.
         write: whether it may write at all.
         gaps: `fill` answers unassigned registers of a span, `strict` refuses them with 02.
+        answer_within_s: seconds after which a write that is not accepted yet is answered 06.
+        requests_per_s: cap of each of its connections, None for none; what is beyond it waits.
     """
 
     name: str
@@ -25,6 +27,8 @@ class ClientGroup:
     slot: int
     write: bool
     gaps: Literal["fill", "strict"] = "fill"
+    answer_within_s: float = 2.0
+    requests_per_s: float | None = None
 
 
 def find_group(groups: Sequence[ClientGroup], host: str) -> ClientGroup | None:

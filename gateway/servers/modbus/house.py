@@ -31,6 +31,7 @@ class Counters:
     half_frames: int = 0
     idle: int = 0
     slow_readers: int = 0
+    throttled: int = 0
 
 
 class Door(Protocol):
@@ -58,4 +59,3 @@ class House:
     door: Door
     idle_s: float
     half_frame_s: float
-    write_timeout_s: float

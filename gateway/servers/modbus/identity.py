@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from pymodbus.pdu.mei_message import ReadDeviceInformationResponse
 
 from gateway.servers.modbus.codes import Code
 
 VENDOR = "EVCE gateway"
 PRODUCT = "EV charging gateway"
+MODEL = "EVCE and Bender to Modbus TCP and BACnet/IP"
 MEI_IDENTIFICATION = 14
-BASIC_AND_INDIVIDUAL = 0x81
+EXTENDED_AND_INDIVIDUAL = 0x83
 INDIVIDUAL = 4
+HIGHEST = {1: 0x02, 2: 0x7F, 3: 0xFF}
+"""The last object of a basic, regular and extended read."""
+MAP_HASH, LAYOUT = 0x80, 0x81
+LONGEST = 60
 
 
 class Identity:
-    """The basic objects 0 vendor, 1 product, 2 version, of this server and not of the process."""
+    """Of this server and not of the process.
 
-    def __init__(self, version: str) -> None:
-        texts = (VENDOR, PRODUCT, version)
-        self._objects = {number: text.encode()[:60] for number, text in enumerate(texts)}
+    Objects: 0 vendor, 1 product, 2 version, 4 product name, 5 model, 6 site; 0x80 the map hash as in header registers
+    3..6 (16 hexadecimal digits), 0x81 the version of the header's layout.
+    """
+
+    def __init__(self, version: str, *, site: str, layout: int, map_hash: Callable[[], int]) -> None:
+        texts = {0: VENDOR, 1: PRODUCT, 2: version, 4: PRODUCT, 5: MODEL, 6: site, LAYOUT: str(layout)}
+        self._objects = {number: _clipped(text) for number, text in texts.items()}
+        self._map_hash = map_hash
 
     def answer(self, pdu: bytes) -> bytes | Code:
-        """The answer's PDU, or the code: 01 other MEI types, 02 no such object, 03 no such kind of read.
-
-        Regular and extended reads get the basic objects, as the clause asks of a device that has no more.
-        """
+        """The answer's PDU, or the code: 01 other MEI types, 02 no such object, 03 no such kind of read."""
         if len(pdu) < 2:
             return Code.VALUE
         if pdu[1] != MEI_IDENTIFICATION:
@@ -32,13 +41,19 @@ class Identity:
         if len(pdu) != 4 or not 1 <= pdu[2] <= INDIVIDUAL:
             return Code.VALUE
         kind, first = pdu[2], pdu[3]
+        known = dict(sorted({**self._objects, MAP_HASH: f"{self._map_hash():016x}".encode()}.items()))
         if kind == INDIVIDUAL:
-            if first not in self._objects:
+            if first not in known:
                 return Code.ADDRESS
-            objects = {first: self._objects[first]}
+            objects = {first: known[first]}
         else:
-            start = first if first in self._objects else 0
-            objects = {number: data for number, data in self._objects.items() if number >= start}
+            start = first if first in known else 0
+            objects = {number: data for number, data in known.items() if start <= number <= HIGHEST[kind]}
         response = ReadDeviceInformationResponse(read_code=kind, information=objects)
-        response.conformity = BASIC_AND_INDIVIDUAL
+        response.conformity = EXTENDED_AND_INDIVIDUAL
         return pdu[:1] + response.encode()
+
+
+def _clipped(text: str) -> bytes:
+    """At most LONGEST bytes of UTF-8, no character cut in two."""
+    return text.encode()[:LONGEST].decode(errors="ignore").encode()

@@ -1,4 +1,4 @@
-"""The Modbus TCP server: listens, lets clients in, keeps the image.
+"""The Modbus TCP server: listens and keeps the image.
 
 Rules of this file: the library's server is a shell here, none of its request handling is used; a server that does
 not listen says so by raising; at most one log line per change of state.
@@ -11,7 +11,7 @@ import errno
 import logging
 import os
 import ssl
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any
 
@@ -20,18 +20,19 @@ from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
 from gateway.addressing import PlacedPoint, Span
+from gateway.addressing.builtin import LAYOUT_VERSION
 from gateway.engine.ports import Commands
 from gateway.engine.table import PointTable
 from gateway.servers.modbus.connection import Connection
-from gateway.servers.modbus.groups import ClientGroup, find_group
+from gateway.servers.modbus.door import Door
+from gateway.servers.modbus.groups import ClientGroup
 from gateway.servers.modbus.house import Counters, House, Spawn
 from gateway.servers.modbus.identity import Identity
 from gateway.servers.modbus.security import HANDSHAKE_S, Security
+from gateway.servers.modbus.selftest import self_test
 from gateway.servers.modbus.units import Units
 
 BACKLOG = 512
-REMEMBERED = 256
-"""Hosts whose fault was logged once; beyond it the counters alone tell."""
 
 logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL)
 
@@ -77,10 +78,10 @@ class ModbusServer:
         spans: ranges that are readable as blocks.
         max_connections: for one more, the least active connection is closed.
         one_unit: unit ids `unit`, 0 and 255 all mean the one image; otherwise a unit has its own.
-        version: shown by FC43/14.
+        version, site, map_hash: shown by FC43/14.
         spawn: starts a task in the application's TaskGroup; used for pending writes only.
         idle_s, half_frame_s: seconds without a byte, and for the rest of a begun frame, before closing.
-        write_timeout_s: seconds for acceptance, after which a write is answered 06.
+        max_per_address: the same for one address.
         security: a second listener for clients with certificates.
     """
 
@@ -94,38 +95,36 @@ class ModbusServer:
         groups: Sequence[ClientGroup],
         spans: Sequence[Span],
         max_connections: int = 32,
+        max_per_address: int = 16,
         one_unit: bool = True,
         unit: int = 1,
         version: str,
+        site: str = "",
+        map_hash: Callable[[], int] = lambda: 0,
         spawn: Spawn,
         idle_s: float = 300.0,
         half_frame_s: float = 20.0,
-        write_timeout_s: float = 2.0,
         security: Security | None = None,
     ) -> None:
         self.host, self.port = host, port
         self.secure_port: int | None = None
         self._security = security
         self.counters = Counters()
-        self._groups = tuple(groups)
-        self._most = max_connections
+        roles = security.roles if security is not None else {}
+        self._door = Door(groups, roles, self.counters, most=max_connections, most_of_one=max_per_address)
         self._units = Units(table, spans, one_unit=one_unit, unit=unit)
         self._house = House(
             images=self._units.images,
             commands=commands,
-            identity=Identity(version),
+            identity=Identity(version, site=site, layout=LAYOUT_VERSION, map_hash=map_hash),
             counters=self.counters,
             spawn=self._spawn,
-            door=self,
+            door=self._door,
             idle_s=idle_s,
             half_frame_s=half_frame_s,
-            write_timeout_s=write_timeout_s,
         )
         self._start_task = spawn
         self._tasks: set[asyncio.Task[None]] = set()
-        self._inside: dict[Connection, ClientGroup] = {}
-        self._empty = asyncio.Event()
-        self._named: set[tuple[str, str]] = set()
         self._shells: list[Shell] = []
         self._log = structlog.get_logger("modbus")
 
@@ -134,7 +133,9 @@ class ModbusServer:
 
         Raises:
             OSError: with where and why, e.g. `modbus: cannot listen on 127.0.0.1:502: address already in use`.
+            SelfTestError: the installed pymodbus does not behave as this server needs it.
         """
+        await self_test(Shell(self.host, 0, self._house))
         secure = self._security
         context = secure.context() if secure is not None else None
         try:
@@ -169,11 +170,7 @@ class ModbusServer:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for client in list(self._inside):
-            client.abort()
-        if self._inside:
-            self._empty.clear()
-            await self._empty.wait()
+        await self._door.close()
         self._log.info("modbus.stopped")
 
     def place(self, points: Sequence[tuple[int, PlacedPoint]]) -> None:
@@ -187,71 +184,10 @@ class ModbusServer:
     @property
     def clients(self) -> list[dict[str, Any]]:
         """Who is connected: address, group, connected_s (seconds), and counts of requests, exceptions, writes."""
-        return [
-            {
-                "address": client.address,
-                "group": group.name,
-                "connected_s": round(client.loop.time() - client.since, 1),
-                "requests": client.requests,
-                "exceptions": client.exceptions,
-                "writes": client.writes,
-            }
-            for client, group in self._inside.items()
-        ]
-
-    def enter(self, client: Connection, host: str, role: str | None = None) -> ClientGroup | None:
-        """Lets a client of a group in, at the cost of the least active one when the house is full."""
-        group = find_group(self._members(role), host)
-        if group is None:
-            self.counters.refused += 1
-            self._say_once("refused", host)
-            return None
-        if len(self._inside) >= self._most and not self._make_room():
-            self.counters.refused += 1
-            return None
-        self.counters.connections += 1
-        self._inside[client] = group
-        return group
-
-    def _members(self, role: str | None) -> Sequence[ClientGroup]:
-        """The groups a client can be of: all, or on the secure port the one that its certificate's role names."""
-        if role is None or self._security is None:
-            return self._groups
-        name = self._security.roles.get(role)
-        return [group for group in self._groups if group.name == name]
-
-    def leave(self, client: Connection) -> None:
-        """Forgets a client."""
-        self._inside.pop(client, None)
-        if not self._inside:
-            self._empty.set()
-
-    def complain(self, address: str) -> None:
-        """Names a host that sent something else than Modbus TCP, once."""
-        self._say_once("not modbus", address.rpartition(":")[0])
+        return self._door.clients
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Starts a task that `stop` knows, even when its client is gone."""
         task = self._start_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-    def _make_room(self) -> bool:
-        """Closes one: those that never asked anything first, then whoever was silent longest; never a pending write.
-
-        A flood of connections so pushes out itself and not the client that polls.
-        """
-        idle = [client for client in self._inside if not client.busy]
-        if not idle:
-            return False
-        oldest = min(idle, key=lambda client: (client.requests > 0, client.last))
-        self.counters.evicted += 1
-        self._say_once("connection limit", "")
-        self.leave(oldest)
-        oldest.abort()
-        return True
-
-    def _say_once(self, what: str, host: str) -> None:
-        if (what, host) not in self._named and len(self._named) < REMEMBERED:
-            self._named.add((what, host))
-            self._log.warning(what, host=host, limit=self._most)

@@ -6,7 +6,7 @@ import asyncio
 import json
 import shutil
 import socket
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -20,9 +20,10 @@ from gateway.core.errors import CommandRejected
 from gateway.core.point import CommandSpec, Factor, ObjectSpec, PointSpec, RegisterSpec
 from gateway.core.priority import Origin, PriorityArray, Slot
 from gateway.core.value import GOOD, Quality, Sample, Value, ValueKind
+from gateway.engine.alarms import Alarms
 from gateway.engine.ports import Ask
 from gateway.engine.table import PointTable
-from gateway.servers.bacnet import BacnetServer
+from gateway.servers.bacnet import BacnetServer, Keeper, Terms
 from tests.servers.bacnet.rusty import Rusty
 
 HOST = "127.0.0.1"
@@ -132,11 +133,18 @@ class Bench:
     table: PointTable
     commands: FakeCommands
     server: BacnetServer
+    alarms: Alarms
+    kept: list[Mapping[str, Any]]
     index: dict[str, int] = field(default_factory=dict)
 
     @property
     def address(self) -> str:
         return f"{HOST}:{self.server.port}"
+
+    def pass_time(self, seconds: float) -> None:
+        """Moves the clock and lets the server look at it."""
+        self.clock.now += seconds
+        self.server._awake.set()
 
     def add(self, name: str, kind: str, instance: int, spec: PointSpec) -> int:
         """Adds a point to the table and serves it; returns its index."""
@@ -153,7 +161,17 @@ def placed(name: str, kind: str, instance: int, spec: PointSpec) -> PlacedPoint:
     return PlacedPoint(name, spec, (), (PlacedObject(kind, instance, ObjectSpec(kind, 0)),))
 
 
-def make_bench(address: str = f"{HOST}:0", networks: Sequence[str] = ("127.0.0.0/8",), **more: Any) -> Bench:
+def make_bench(
+    address: str = f"{HOST}:0",
+    networks: Sequence[str] = ("127.0.0.0/8",),
+    terms: dict[str, Any] | None = None,
+    saved: Mapping[str, Any] | None = None,
+    **more: Any,
+) -> Bench:
+    alarms, kept = Alarms(), []
+    settled: dict[str, Any] = {"write_networks": [IPv4Network(network) for network in networks], **(terms or {})}
+    if "object_name" in more:
+        settled["object_name"] = more.pop("object_name")
     clock = FakeClock()
     table = PointTable(clock)
     commands = FakeCommands(table)
@@ -164,10 +182,14 @@ def make_bench(address: str = f"{HOST}:0", networks: Sequence[str] = ("127.0.0.0
         "version": "1.2.3",
         "table": table,
         "commands": commands,
-        "write_networks": [IPv4Network(network) for network in networks],
+        "terms": Terms(**settled),
         "site": "Car Park",
+        "keeper": Keeper(saved, 1_800_000_000, kept.append),
+        "clock": clock,
+        "alarms": alarms,
+        "spawn": lambda work: asyncio.get_running_loop().create_task(work),
     }
-    bench = Bench(clock, table, commands, BacnetServer(**(given | more)))
+    bench = Bench(clock, table, commands, BacnetServer(**(given | more)), alarms, kept)
     for point, (kind, instance, spec) in SPECS.items():
         bench.index[point] = bench.add(f"evce/zone/Zone B/{point}", kind, instance, spec)
     return bench

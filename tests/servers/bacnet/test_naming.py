@@ -60,6 +60,18 @@ def test_a_clash_of_names_is_resolved() -> None:
     assert store.find("current#analog-input-50").key == 50
 
 
+def test_I08_a_product_that_uses_the_suffix_itself_does_not_get_two_objects_of_one_name() -> None:
+    bench = make_bench(object_name="{name}")
+    spec = PointSpec(name="p", kind=ValueKind.NUMBER)
+    named = {50: "A", 51: "A#analog-input-52", 52: "A"}
+    for instance, name in named.items():
+        bench.add(f"evce/kind-{instance}/{name}/p", "analog-input", instance, spec)
+    store = bench.server._store
+    found = [store.get(instance).name for instance in named]
+    assert len(set(found)) == 3
+    assert [store.find(name).key for name in found] == list(named)
+
+
 def test_units_are_those_of_the_standard() -> None:
     expected = {
         "A": "amperes",

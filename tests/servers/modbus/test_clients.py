@@ -7,6 +7,7 @@ import os
 import socket
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 
 from gateway.servers.modbus import ClientGroup
 from gateway.servers.modbus.groups import find_group
+from gateway.servers.modbus.pace import Pace
 from tests.servers.modbus.conftest import BMS, LOCAL, Bench, adu, read
 
 FIVE = ClientGroup("five", (ip_network("127.0.0.5/32"),), 9, write=False)
@@ -55,6 +57,40 @@ async def test_M08_pending_writes_are_never_closed_for_a_newcomer(bench: Bench) 
     assert server.counters.refused == 1
     bench.commands.gate.set()
     assert (await busy.frame())[0] == 1
+
+
+async def test_M08_an_address_with_too_many_connections_loses_its_own(bench: Bench) -> None:
+    server = await bench.serve(max_connections=8, max_per_address=3)
+    others = [await bench.connect(source="127.0.0.2") for _ in range(3)]
+    for wire in others:
+        await wire.ask(read(0, 1))
+    flood = [await bench.connect(source="127.0.0.3") for _ in range(20)]
+    assert (await flood[-1].ask(read(0, 1)))[0] == 3
+    assert [client["address"].partition(":")[0] for client in server.clients] == ["127.0.0.2"] * 3 + ["127.0.0.3"] * 3
+    for wire in others:
+        assert (await wire.ask(read(0, 1)))[0] == 3
+
+
+async def test_a_client_over_its_groups_cap_waits_and_loses_nothing(bench: Bench) -> None:
+    server = await bench.serve(groups=[replace(BMS, requests_per_s=2.0)])
+    slow, loop = await bench.connect(), asyncio.get_running_loop()
+    began = loop.time()
+    for number in range(1, 5):
+        slow.send(adu(number, read(0, 1)))
+        await slow.writer.drain()
+        assert (await slow.frame())[0] == number
+    assert loop.time() - began > 0.9
+    assert server.counters.throttled >= 2
+
+
+def test_a_second_of_requests_may_come_at_once_and_then_each_waits_its_turn() -> None:
+    pace = Pace(10.0, now=100.0)
+    assert pace.wait_s(9, 100.0) == 0.0
+    assert pace.wait_s(1, 100.0) == pytest.approx(0.1)
+    assert pace.wait_s(20, 100.0) == pytest.approx(2.1)
+    assert pace.wait_s(0, 101.0) == pytest.approx(1.1)
+    assert pace.wait_s(0, 1000.0) == 0.0
+    assert pace.wait_s(11, 1000.0) == pytest.approx(0.2)
 
 
 async def test_M09_a_client_that_never_reads_is_closed(bench: Bench) -> None:

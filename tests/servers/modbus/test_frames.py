@@ -216,12 +216,12 @@ async def test_identity_is_this_servers(bench: Bench) -> None:
     basic = bytes.fromhex("2b 0e 01 00")
     objects = b"\x00\x0cEVCE gateway\x01\x13EV charging gateway\x02"
     answer = await (await bench.connect(first)).ask(basic)
-    assert answer == bytes.fromhex("2b 0e 01 81 00 00 03") + objects + b"\x051.2.3"
+    assert answer == bytes.fromhex("2b 0e 01 83 00 00 03") + objects + b"\x051.2.3"
     other = await bench.connect(second)
     assert (await other.ask(basic)).endswith(b"\x02\x019")
-    assert await other.ask(bytes.fromhex("2b 0e 04 02")) == bytes.fromhex("2b 0e 04 81 00 00 01 02 01 39")
+    assert await other.ask(bytes.fromhex("2b 0e 04 02")) == bytes.fromhex("2b 0e 04 83 00 00 01 02 01 39")
     assert await other.ask(bytes.fromhex("2b 0e 04 07")) == bytes.fromhex("ab 02")
-    assert (await other.ask(bytes.fromhex("2b 0e 03 80")))[6] == 3
+    assert (await other.ask(bytes.fromhex("2b 0e 03 90")))[6] == 8
 
 
 async def test_random_pdus_get_an_answer_each_with_their_own_function(bench: Bench) -> None:

@@ -5,74 +5,19 @@ from __future__ import annotations
 import asyncio
 import ssl
 import struct
-from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from gateway.servers.modbus import ClientGroup, ModbusServer, Security
-from gateway.servers.modbus.security import ROLE, role_of
+from gateway.servers.modbus.security import role_of
+from tests.servers.modbus.authority import Authority, client_context, utf8
 from tests.servers.modbus.conftest import BMS, LOCAL, Bench, Wire, adu, read, write16
 
 READER = ClientGroup("reader", LOCAL, 11, write=False)
 AWAY = ClientGroup("away", (ip_network("10.0.0.0/8"),), 12, write=True)
 ROLES = {"Operator": "bms", "Viewer": "reader", "Elsewhere": "away"}
-
-
-class Authority:
-    """A trial certificate authority that writes PEM files into a folder."""
-
-    def __init__(self, folder: Path, name: str) -> None:
-        self.folder, self.key = folder, ec.generate_private_key(ec.SECP256R1())
-        self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        self.certificate = self._sign(self.name, self.key, ca=True)
-        self.file = folder / f"{name}.pem"
-        self.file.write_bytes(self.certificate.public_bytes(serialization.Encoding.PEM))
-
-    def _sign(
-        self,
-        subject: x509.Name,
-        key: ec.EllipticCurvePrivateKey,
-        *,
-        ca: bool = False,
-        role: bytes | None = None,
-        days: int = 10,
-    ) -> x509.Certificate:
-        now = datetime.now(UTC)
-        builder = (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(self.name)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - timedelta(days=20))
-            .not_valid_after(now + timedelta(days=days))
-            .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
-        )
-        if role is not None:
-            builder = builder.add_extension(x509.UnrecognizedExtension(ROLE, role), critical=False)
-        return builder.sign(self.key, hashes.SHA256())
-
-    def issue(self, name: str, role: bytes | None = None, days: int = 10) -> tuple[Path, Path]:
-        """Certificate and key files."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        certificate = self._sign(subject, key, role=role, days=days)
-        pem = serialization.Encoding.PEM
-        files = self.folder / f"{name}.crt", self.folder / f"{name}.key"
-        files[0].write_bytes(certificate.public_bytes(pem))
-        private = serialization.PrivateFormat.PKCS8
-        files[1].write_bytes(key.private_bytes(pem, private, serialization.NoEncryption()))
-        return files
-
-
-def utf8(text: str) -> bytes:
-    return bytes((0x0C, len(text.encode()))) + text.encode()
 
 
 @pytest.fixture
@@ -88,15 +33,6 @@ async def serve(bench: Bench, authority: Authority) -> ModbusServer:
     return server
 
 
-def context(authority: Authority, files: tuple[Path, Path] | None) -> ssl.SSLContext:
-    made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    made.check_hostname = False
-    made.load_verify_locations(authority.file)
-    if files is not None:
-        made.load_cert_chain(*files)
-    return made
-
-
 async def connect(bench: Bench, server: ModbusServer, secure: ssl.SSLContext) -> Wire:
     wire = Wire(*await asyncio.open_connection("127.0.0.1", server.secure_port, ssl=secure))
     bench.wires.append(wire)
@@ -105,11 +41,11 @@ async def connect(bench: Bench, server: ModbusServer, secure: ssl.SSLContext) ->
 
 async def test_the_role_decides_the_group_and_the_group_the_rights(bench: Bench, authority: Authority) -> None:
     server = await serve(bench, authority)
-    operator = await connect(bench, server, context(authority, authority.issue("op", utf8("Operator"))))
+    operator = await connect(bench, server, client_context(authority, authority.issue("op", utf8("Operator"))))
     assert await operator.ask(read(1000, 1)) == bytes((3, 2, 0, 7))
     assert await operator.ask(write16(1000, b"\0\x09")) == struct.pack(">BHH", 16, 1000, 1)
     assert bench.commands.calls[0][1].user == "bms"
-    viewer = await connect(bench, server, context(authority, authority.issue("view", utf8("Viewer"))))
+    viewer = await connect(bench, server, client_context(authority, authority.issue("view", utf8("Viewer"))))
     assert await viewer.ask(read(1000, 1)) == bytes((3, 2, 0, 9))
     assert await viewer.ask(write16(1000, b"\0\x08")) == bytes((0x90, 2))
     assert len(bench.commands.calls) == 1
@@ -122,7 +58,7 @@ async def test_no_role_an_unknown_one_or_the_wrong_network_is_refused(
     bench: Bench, authority: Authority, role: bytes | None
 ) -> None:
     server = await serve(bench, authority)
-    wire = await connect(bench, server, context(authority, authority.issue("client", role)))
+    wire = await connect(bench, server, client_context(authority, authority.issue("client", role)))
     wire.send(adu(1, read(1000, 1)))
     assert await wire.closed()
     assert server.clients == []
@@ -136,13 +72,13 @@ async def test_certificates_of_nobody_of_another_authority_or_expired_end_at_the
     (tmp_path / "other").mkdir()
     stranger = Authority(tmp_path / "other", "other").issue("op", utf8("Operator"))
     for files in (None, stranger, authority.issue("old", utf8("Operator"), days=-1)):
-        wire = await connect(bench, server, context(authority, files))
+        wire = await connect(bench, server, client_context(authority, files))
         wire.send(adu(1, read(1000, 1)))
         with pytest.raises((ssl.SSLError, ConnectionError, asyncio.IncompleteReadError)):
             await wire.frame()
-    old = context(authority, authority.issue("op", utf8("Operator")))
+    old = client_context(authority, authority.issue("op", utf8("Operator")))
     old.set_ciphers("DEFAULT@SECLEVEL=0")
-    with pytest.warns(DeprecationWarning):
+    with pytest.warns(DeprecationWarning, match="TLSv1_1"):
         old.minimum_version = old.maximum_version = ssl.TLSVersion.TLSv1_1
     with pytest.raises((ssl.SSLError, ConnectionError)):
         await connect(bench, server, old)
@@ -151,7 +87,7 @@ async def test_certificates_of_nobody_of_another_authority_or_expired_end_at_the
 
 async def test_requests_split_over_records_and_pipelined_in_one(bench: Bench, authority: Authority) -> None:
     server = await serve(bench, authority)
-    wire = await connect(bench, server, context(authority, authority.issue("op", utf8("Operator"))))
+    wire = await connect(bench, server, client_context(authority, authority.issue("op", utf8("Operator"))))
     for byte in adu(5, read(1000, 1)):
         wire.send(bytes((byte,)))
         await wire.writer.drain()
@@ -162,7 +98,7 @@ async def test_requests_split_over_records_and_pipelined_in_one(bench: Bench, au
 
 async def test_two_hundred_failed_handshakes_leave_nothing_behind(bench: Bench, authority: Authority) -> None:
     server = await serve(bench, authority)
-    good = await connect(bench, server, context(authority, authority.issue("op", utf8("Operator"))))
+    good = await connect(bench, server, client_context(authority, authority.issue("op", utf8("Operator"))))
     before = len(list(Path("/proc/self/fd").iterdir()))
     for n in range(200):
         reader, writer = await asyncio.open_connection("127.0.0.1", server.secure_port)

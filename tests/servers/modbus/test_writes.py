@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+from dataclasses import replace
 
 import pytest
 
 from gateway.core.errors import CommandRejected, Reject
 from gateway.servers.modbus import ClientGroup
 from gateway.servers.modbus.codes import REJECT_CODES
-from tests.servers.modbus.conftest import LOCAL, Bench, adu, read, write16
+from tests.servers.modbus.conftest import BMS, LOCAL, Bench, adu, read, write16
 
 
 def f32(value: float) -> bytes:
@@ -193,7 +194,7 @@ async def test_a_rejected_command_answers_its_code(bench: Bench, reject: Reject)
 
 
 async def test_no_acceptance_in_time_is_06_and_the_connection_goes_on(bench: Bench) -> None:
-    server = await bench.serve(write_timeout_s=0.05)
+    server = await bench.serve(groups=[replace(BMS, answer_within_s=0.05)])
     bench.point("p", (1040, "uint16"), command=True)
     bench.commands.gate = asyncio.Event()
     wire = await bench.connect()

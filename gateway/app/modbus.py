@@ -1,0 +1,92 @@
+"""The Modbus TCP server of a site, out of its configuration."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from ipaddress import ip_network
+from pathlib import Path
+
+from gateway import __version__
+from gateway.addressing import Span, spans_of
+from gateway.app.load import Site
+from gateway.config import LoadedConfig
+from gateway.config.downstream import KeyFile, ModbusClients, ModbusConfig, ModbusTls
+from gateway.core.errors import ConfigError, Fault
+from gateway.core.point import KindSpec
+from gateway.engine.ports import Commands
+from gateway.engine.table import PointTable
+from gateway.servers.modbus import ClientGroup, ModbusServer, Security, Spawn
+
+THIS_MACHINE = ClientGroup("local", (ip_network("127.0.0.0/8"), ip_network("::1/128")), 10, write=False)
+"""Who may connect while nobody is named: read only."""
+
+
+def modbus_server(
+    site: Site,
+    config: ModbusConfig,
+    kinds: Sequence[KindSpec],
+    *,
+    table: PointTable,
+    commands: Commands,
+    map_hash: Callable[[], int],
+    spawn: Spawn,
+) -> ModbusServer:
+    """A server that does not listen yet; `kinds` are all that are served, the header among them.
+
+    Raises:
+        ConfigError: the private key is a systemd credential and there is none.
+    """
+    host, port = _place(config.listen)
+    spans = {span.first: span for kind in kinds for span in spans_of(kind, config.unit)}
+    return ModbusServer(
+        host=host,
+        port=port,
+        table=table,
+        commands=commands,
+        groups=[_group(group) for group in config.clients] or [THIS_MACHINE],
+        spans=list[Span](spans.values()),
+        max_connections=config.max_connections,
+        max_per_address=config.max_per_address,
+        one_unit=True,
+        unit=config.unit,
+        version=__version__,
+        site=site.config.site,
+        map_hash=map_hash,
+        spawn=spawn,
+        security=_security(site.loaded, config.tls) if config.tls is not None else None,
+    )
+
+
+def _group(group: ModbusClients) -> ClientGroup:
+    return ClientGroup(
+        group.name,
+        tuple(group.allow),
+        group.slot,
+        write=group.write,
+        gaps=group.gaps,
+        answer_within_s=group.answer_within_s,
+        requests_per_s=group.max_requests_per_s,
+    )
+
+
+def _security(loaded: LoadedConfig, tls: ModbusTls) -> Security:
+    host, port = _place(tls.listen)
+    certificate, client_ca = loaded.path(tls.certificate), loaded.path(tls.client_ca)
+    return Security(host, port, certificate, _key(loaded, tls.key), client_ca, tls.roles)
+
+
+def _key(loaded: LoadedConfig, key: KeyFile) -> Path:
+    """The private key's file; a credential stands where systemd puts it."""
+    if key.file is not None:
+        return loaded.path(key.file)
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    if folder is None:
+        text = "systemd gives credentials (LoadCredential=) and gave this process none; elsewhere use {file: ...}"
+        raise ConfigError([Fault(f"credential {key.credential}", 0, 0, "", text)])
+    return Path(folder) / (key.credential or "")
+
+
+def _place(listen: str) -> tuple[str, int]:
+    host, _, port = listen.rpartition(":")
+    return host.strip("[]"), int(port)

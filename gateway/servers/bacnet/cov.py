@@ -1,0 +1,280 @@
+"""Change-of-value notifications: when they leave, how fast, and what becomes of peers that do not answer.
+
+Rules of this file: a subscription waits at most once, and what is sent is the value of that moment, so that a storm
+costs its newest values only; one confirmed notification per peer is on its way at any time; nobody is sent more at
+once than a small device can take; time comes from outside and nothing here waits.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections import deque
+from collections.abc import Callable, Iterator
+from heapq import heappop, heappush
+from itertools import count
+from typing import NamedTuple
+
+from bacpypes3.pdu import Address
+
+from gateway.servers.bacnet import codec
+from gateway.servers.bacnet.device import APDU_RETRIES, APDU_TIMEOUT_MS
+from gateway.servers.bacnet.points import PointRecord
+from gateway.servers.bacnet.services import MOST_OCTETS
+from gateway.servers.bacnet.standard import ABORT_BUFFER_OVERFLOW, Prop, Refusal, Service, Unconfirmed
+from gateway.servers.bacnet.store import ObjectStore
+from gateway.servers.bacnet.subscriptions import Book, Flight, Subscriber, Subscription, Wish
+
+log = logging.getLogger(__name__)
+
+PASS_S = 0.01
+"""Between two passes while something waits."""
+PEER_BURST, BURST = 16, 128
+"""Datagrams of one pass, to one peer and to all: a peer's socket holds some 200, and ours is asked meanwhile."""
+REST_S = 0.1
+"""Between two notifications of one subscription; the value in between that nobody saw is a storm's."""
+MOST_FAILURES = 3
+SIMPLE_ACK = 2
+ANSWER_S = APDU_TIMEOUT_MS / 1000
+CONFIRMED_HEAD = 0x00
+NO_SEGMENTS_1476 = 0x05
+
+
+class Datagram(NamedTuple):
+    """An APDU to send, and where to."""
+
+    apdu: bytes
+    destination: Address
+
+
+class Cov:
+    """The notifications of one device.
+
+    Args:
+        store: the objects; tells of their changes.
+        per_peer, total: how many subscriptions there may be.
+        now: monotonic time in seconds.
+        wake: called when something new waits to be sent.
+    """
+
+    def __init__(
+        self, store: ObjectStore, *, per_peer: int, total: int, now: Callable[[], float], wake: Callable[[], None]
+    ) -> None:
+        self._store = store
+        self._now = now
+        self._wake = wake
+        self._number = count()
+        self._ready: deque[Subscriber] = deque()
+        self._later: list[tuple[float, int, Subscription]] = []
+        self._flying: dict[Address, Subscriber] = {}
+        self.book = Book(store.device.key, per_peer, total)
+        self.sent = 0
+        self.dropped = 0
+        self.muted = False
+        """Whether nothing may be sent of our own accord (DeviceCommunicationControl); changes are kept meanwhile."""
+        store.observe(self.book.watched, self.changed)
+        store.device.live[Prop.ACTIVE_COV_SUBSCRIPTIONS] = self.active
+
+    # -- subscribing ---------------------------------------------------------------------------------------------
+
+    def subscribe(self, address: Address, text: str, limit: int, wish: Wish) -> None:
+        """Takes a subscription or its renewal; the value of now is sent at once (clause 13.14.1.3).
+
+        Raises:
+            Refusal: there is no room.
+        """
+        made = self.book.put(address, text, wish, self._now())
+        made.subscriber.limit = limit
+        self._queue(made)
+
+    def cancel(self, address: Address, process: int, key: int, prop: int | None) -> None:
+        """Ends a subscription; one that does not exist is fine (clause 13.14.1.3)."""
+        found = self.book.find(address, (process, key, prop))
+        if found is not None:
+            self.book.end(found)
+            self._wake()
+
+    def active(self) -> bytes:
+        """Active_COV_Subscriptions.
+
+        Raises:
+            Refusal: there are more than an answer can hold.
+        """
+        now = self._now()
+        self.book.expire(now)
+        found = b"".join([subscription.entry(now) for subscription in self.book])
+        if len(found) > MOST_OCTETS:
+            raise Refusal(ABORT_BUFFER_OVERFLOW)
+        return found
+
+    def unmute(self) -> None:
+        """What waited may leave."""
+        self.muted = False
+        self._wake()
+
+    # -- changes -------------------------------------------------------------------------------------------------
+
+    def changed(self, record: PointRecord) -> None:
+        """An object that somebody watches may show something else now."""
+        flags = record.encode(Prop.STATUS_FLAGS, None)
+        for prop, watched in self.book.watched[record.key].items():
+            watched.body = b""
+            present = record.encode(prop, None)
+            for subscription in watched.subscriptions:
+                if not subscription.queued and subscription.differs(present, flags, record.increment):
+                    self._queue(subscription)
+
+    def _queue(self, subscription: Subscription) -> None:
+        subscription.queued = True
+        if subscription.not_before > self._now():
+            heappush(self._later, (subscription.not_before, next(self._number), subscription))
+        else:
+            self._line_up(subscription)
+        self._wake()
+
+    def _line_up(self, subscription: Subscription) -> None:
+        subscriber = subscription.subscriber
+        waited = subscriber.waits
+        (subscriber.confirmed if subscription.wish.confirmed else subscriber.unconfirmed).append(subscription)
+        if subscriber.waits and not waited:
+            self._ready.append(subscriber)
+
+    # -- sending -------------------------------------------------------------------------------------------------
+
+    def pump(self) -> Iterator[Datagram]:
+        """What is to be sent now: repetitions, then new notifications in turn, at most a burst."""
+        now = self._now()
+        self.book.expire(now)
+        if self.muted:
+            return
+        while self._later and self._later[0][0] <= now:
+            subscription = heappop(self._later)[2]
+            if subscription.alive:
+                self._line_up(subscription)
+        yield from self._repeat(now)
+        left = BURST
+        for _ in range(len(self._ready)):
+            if left <= 0:
+                return
+            subscriber = self._ready.popleft()
+            for datagram in self._share(subscriber, min(PEER_BURST, left), now):
+                left -= 1
+                yield datagram
+            if subscriber.waits:
+                self._ready.append(subscriber)
+
+    def _share(self, subscriber: Subscriber, most: int, now: float) -> Iterator[Datagram]:
+        for _ in range(most):
+            datagram = self._next_confirmed(subscriber, now) or self._next_unconfirmed(subscriber, now)
+            if datagram is None:
+                return
+            yield datagram
+
+    def _next_confirmed(self, subscriber: Subscriber, now: float) -> Datagram | None:
+        while subscriber.flight is None and subscriber.confirmed:
+            subscription = subscriber.confirmed.popleft()
+            body = self._body(subscription, now)
+            if body is not None:
+                subscriber.invoke = invoke = (subscriber.invoke + 1) & 0xFF
+                head = bytes((CONFIRMED_HEAD, NO_SEGMENTS_1476, invoke, Service.CONFIRMED_COV_NOTIFICATION))
+                subscriber.flight = Flight(subscription, invoke, head + body, now + ANSWER_S)
+                self._flying[subscriber.address] = subscriber
+                return Datagram(head + body, subscriber.address)
+        return None
+
+    def _next_unconfirmed(self, subscriber: Subscriber, now: float) -> Datagram | None:
+        while subscriber.unconfirmed:
+            body = self._body(subscriber.unconfirmed.popleft(), now)
+            if body is not None:
+                return Datagram(bytes((0x10, Unconfirmed.COV_NOTIFICATION)) + body, subscriber.address)
+        return None
+
+    def _body(self, subscription: Subscription, now: float) -> bytes | None:
+        """A notification of this moment, None for a subscription that is over or a value too long for the peer."""
+        record = self._store.get(subscription.wish.key)
+        if not subscription.alive or not isinstance(record, PointRecord):
+            self.book.end(subscription)
+            return None
+        subscription.queued = False
+        subscription.present = record.encode(subscription.watched.prop, None)
+        subscription.flags = record.encode(Prop.STATUS_FLAGS, None)
+        subscription.not_before = now + REST_S
+        remaining = codec.context_unsigned(3, subscription.remaining(now))
+        body = b"".join((subscription.head, remaining, subscription.watched.values(record)))
+        if len(body) + 4 > subscription.subscriber.limit:
+            self.dropped += 1
+            return None
+        self.sent += 1
+        return body
+
+    def rest_s(self) -> float:
+        """How long nothing has to be done unless something new comes; `PASS_S` while something waits."""
+        if self.muted:
+            return math.inf
+        if self._ready:
+            return PASS_S
+        due = min((s.flight.due for s in self._flying.values() if s.flight), default=math.inf)
+        later = self._later[0][0] if self._later else math.inf
+        return max(0.0, min(due, later, self.book.next_end) - self._now())
+
+    # -- what peers answer ---------------------------------------------------------------------------------------
+
+    def answered(self, address: Address, kind: int, invoke: int) -> None:
+        """A peer's Simple-ACK, Error, Reject or Abort (`kind` is the PDU type) to a notification."""
+        subscriber = self._flying.get(address)
+        if subscriber is None or subscriber.flight is None or subscriber.flight.invoke != invoke:
+            return
+        subscription = subscriber.flight.subscription
+        self._land(subscriber)
+        subscriber.silent = 0
+        subscription.refused = 0 if kind == SIMPLE_ACK else subscription.refused + 1
+        if subscription.refused >= MOST_FAILURES:
+            process, name = subscription.wish.process, self._name(subscription.wish.key)
+            text = "bacnet: %s refused %d notifications of %s (process %d); this subscription is ended"
+            log.warning(text, subscriber.text, MOST_FAILURES, name, process)
+            self.book.end(subscription)
+
+    def _land(self, subscriber: Subscriber) -> None:
+        """The flight is over; what waits for it may leave."""
+        waited = subscriber.waits
+        subscriber.flight = None
+        self._flying.pop(subscriber.address, None)
+        if subscriber.waits and not waited:
+            self._ready.append(subscriber)
+            self._wake()
+
+    def _name(self, key: int) -> str:
+        record = self._store.get(key)
+        return record.name if record else f"object {key}"
+
+    def _repeat(self, now: float) -> Iterator[Datagram]:
+        """Sends again what was not acknowledged in time, and gives up on peers that are dead (B03)."""
+        for subscriber in list(self._flying.values()):
+            flight = subscriber.flight
+            if flight is None:  # its subscription was cancelled or renewed while it was on its way
+                self._flying.pop(subscriber.address, None)
+                if subscriber.waits and subscriber not in self._ready:
+                    self._ready.append(subscriber)
+            elif flight.due > now:
+                continue
+            elif flight.tries <= APDU_RETRIES:
+                flight.tries, flight.due = flight.tries + 1, now + ANSWER_S
+                yield Datagram(flight.apdu, subscriber.address)
+            else:
+                self._fail(subscriber, flight.subscription)
+
+    def _fail(self, subscriber: Subscriber, subscription: Subscription) -> None:
+        """Nobody acknowledged: the newest value waits again, until the peer is taken for dead."""
+        subscriber.silent += 1
+        if subscriber.silent < MOST_FAILURES:
+            if not subscription.queued:
+                subscription.queued = True
+                subscriber.confirmed.append(subscription)
+            self._land(subscriber)
+            return
+        self._land(subscriber)
+        over = [s for s in subscriber.subscriptions.values() if s.wish.confirmed or s.ends == math.inf]
+        for each in over:
+            self.book.end(each)
+        text = "bacnet: %s acknowledged none of %d notifications; its %d subscriptions are ended"
+        log.warning(text, subscriber.text, MOST_FAILURES, len(over))

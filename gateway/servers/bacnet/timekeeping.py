@@ -1,0 +1,79 @@
+"""Local time as the Device object shows it, and what others say the time is (ASHRAE 135 clauses 16.7 and 16.8).
+
+Rules of this file: the gateway's clock is never set from the network; who wanted to, and how far off it was, is shown.
+"""
+
+from __future__ import annotations
+
+import calendar
+import datetime as dt
+import time
+from dataclasses import dataclass
+
+from gateway.engine.ports import Clock
+from gateway.servers.bacnet import codec
+from gateway.servers.bacnet.codec import DATE, TIME, Malformed, Tags
+from gateway.servers.bacnet.device import DeviceRecord
+from gateway.servers.bacnet.standard import Prop, Unconfirmed
+
+
+@dataclass(frozen=True, slots=True)
+class TimeSync:
+    """What a time master said: who, when (Unix time, ours), and how many seconds its clock is ahead of ours."""
+
+    client: str
+    at: float
+    ahead_s: float
+
+
+class Timekeeping:
+    """Local_Date, Local_Time and UTC_Offset of a device, and the last time synchronisation."""
+
+    def __init__(self, clock: Clock, device: DeviceRecord) -> None:
+        self._clock = clock
+        self.last: TimeSync | None = None
+        device.live |= {
+            Prop.LOCAL_DATE: self._date,
+            Prop.LOCAL_TIME: self._time,
+            Prop.UTC_OFFSET: lambda: codec.integer(time.timezone // 60),
+            Prop.DAYLIGHT_SAVINGS_STATUS: lambda: codec.boolean(self._local.tm_isdst > 0),
+        }
+
+    @property
+    def _local(self) -> time.struct_time:
+        return time.localtime(self._clock.wall())
+
+    def _date(self) -> bytes:
+        now = self._local
+        return codec.date(now.tm_year, now.tm_mon, now.tm_mday, now.tm_wday + 1)
+
+    def _time(self) -> bytes:
+        now = self._local
+        return codec.time(now.tm_hour, now.tm_min, now.tm_sec, int(self._clock.wall() % 1 * 100))
+
+    def hear(self, service: int, body: bytes, client: str) -> None:
+        """Takes note of a TimeSynchronization or UTCTimeSynchronization; one that names no moment is nothing."""
+        try:
+            said = _moment(body, utc=service == Unconfirmed.UTC_TIME_SYNCHRONIZATION)
+        except (Malformed, ValueError, OverflowError):
+            return
+        now = self._clock.wall()
+        self.last = TimeSync(client, now, said - now)
+
+
+def _moment(body: bytes, *, utc: bool) -> float:
+    """Unix time of a request's date and time.
+
+    Raises:
+        Malformed: it is no such request.
+        ValueError, OverflowError: some field is a wildcard or no time at all.
+    """
+    tags = Tags(body)
+    day, clock = tags.application(DATE), tags.application(TIME)
+    tags.finish()
+    if len(day) != 4 or len(clock) != 4:
+        raise ValueError
+    date = dt.date(1900 + day[0], day[1], day[2])
+    at = dt.time(clock[0], clock[1], clock[2])
+    fields = (date.year, date.month, date.day, at.hour, at.minute, at.second, 0, 0, -1)
+    return (calendar.timegm(fields) if utc else time.mktime(fields)) + min(clock[3], 99) / 100

@@ -1,0 +1,132 @@
+"""Who is inside: clients are let in, counted, and made to leave for others.
+
+Rules of this file: nobody outside every group comes in; a flood of connections pushes out itself and not the client
+that polls; at most one log line per host and reason.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from gateway.servers.modbus.groups import ClientGroup, find_group
+from gateway.servers.modbus.house import Counters
+
+if TYPE_CHECKING:
+    from gateway.servers.modbus.connection import Connection
+
+REMEMBERED = 256
+"""Hosts whose fault was logged once; beyond it the counters alone tell."""
+log = structlog.get_logger("modbus")
+
+
+class Door:
+    """Everybody who is connected, with the limits of a server.
+
+    Args:
+        groups: who may connect.
+        roles: role of a client's certificate -> name of a group.
+        counters: what is counted.
+        most: connections of all clients; most_of_one: of one address.
+    """
+
+    def __init__(
+        self,
+        groups: Sequence[ClientGroup],
+        roles: Mapping[str, str],
+        counters: Counters,
+        *,
+        most: int,
+        most_of_one: int,
+    ) -> None:
+        self._groups, self._roles, self._counters = tuple(groups), roles, counters
+        self._most, self._most_of_one = most, most_of_one
+        self._inside: dict[Connection, str] = {}
+        self._hosts: dict[str, int] = {}
+        self._empty = asyncio.Event()
+        self._named: set[tuple[str, str]] = set()
+
+    @property
+    def clients(self) -> list[dict[str, Any]]:
+        """Who is connected: address, group, connected_s (seconds), and counts of requests, exceptions, writes."""
+        return [
+            {
+                "address": client.address,
+                "group": client.group.name,
+                "connected_s": round(client.loop.time() - client.since, 1),
+                "requests": client.requests,
+                "exceptions": client.exceptions,
+                "writes": client.writes,
+            }
+            for client in self._inside
+        ]
+
+    def enter(self, client: Connection, host: str, role: str | None) -> ClientGroup | None:
+        """Lets a newcomer in as a member of a group, at the cost of the least active one when it is full.
+
+        `role` is None on the plain port; on the secure one only the group that it names is open.
+        """
+        groups = self._groups
+        if role is not None:
+            groups = tuple(group for group in groups if group.name == self._roles.get(role))
+        group = find_group(groups, host)
+        if group is None:
+            self._counters.refused += 1
+            self._say_once("refused", host)
+            return None
+        if not self._has_room(host):
+            self._counters.refused += 1
+            return None
+        self._counters.connections += 1
+        self._inside[client] = host
+        self._hosts[host] = self._hosts.get(host, 0) + 1
+        return group
+
+    def leave(self, client: Connection) -> None:
+        """Forgets a client, known or not."""
+        host = self._inside.pop(client, None)
+        if host is not None:
+            self._hosts[host] -= 1
+            if not self._hosts[host]:
+                del self._hosts[host]
+        if not self._inside:
+            self._empty.set()
+
+    def complain(self, address: str) -> None:
+        """Names a host that sent something else than Modbus TCP, once."""
+        self._say_once("not modbus", address.rpartition(":")[0])
+
+    async def close(self) -> None:
+        """Ends every connection at once and waits until all are gone."""
+        for client in list(self._inside):
+            client.abort()
+        if self._inside:
+            self._empty.clear()
+            await self._empty.wait()
+
+    def _has_room(self, host: str) -> bool:
+        """Whether one more of this host may enter, for which its own least active one leaves before another's."""
+        if self._hosts.get(host, 0) >= self._most_of_one:
+            mine = [client for client, other in self._inside.items() if other == host]
+            return self._close_one(mine, "too many connections of one address", host)
+        return len(self._inside) < self._most or self._close_one(self._inside, "connection limit", "")
+
+    def _close_one(self, clients: Iterable[Connection], why: str, host: str) -> bool:
+        """Closes one: those that never asked anything first, then whoever was silent longest; no pending write."""
+        idle = [client for client in clients if not client.busy]
+        if not idle:
+            return False
+        oldest = min(idle, key=lambda client: (client.requests > 0, client.last))
+        self._counters.evicted += 1
+        self._say_once(why, host)
+        self.leave(oldest)
+        oldest.abort()
+        return True
+
+    def _say_once(self, what: str, host: str) -> None:
+        if (what, host) not in self._named and len(self._named) < REMEMBERED:
+            self._named.add((what, host))
+            log.warning(what, host=host, limit=self._most)
