@@ -7,9 +7,11 @@ receipts, status words and header registers are placed here beside the points, a
 from gateway.addressing.book import AddressBook, Assignment, Entry, Match, nameless, parent_of
 from gateway.addressing.builtin import gateway_kind, source_kind
 from gateway.addressing.layout import Claims, expand, map_hash, overlaps, place, region_faults, spans_of
-from gateway.addressing.placed import PlacedObject, PlacedPoint, PlacedRegister, Span
+from gateway.addressing.placed import PlacedObject, PlacedPoint, PlacedRegister, Seat, Span
+from gateway.addressing.units import LAST_UNIT, UnitMode, UnitPlan
 
 __all__ = [
+    "LAST_UNIT",
     "AddressBook",
     "Assignment",
     "Claims",
@@ -18,7 +20,10 @@ __all__ = [
     "PlacedObject",
     "PlacedPoint",
     "PlacedRegister",
+    "Seat",
     "Span",
+    "UnitMode",
+    "UnitPlan",
     "expand",
     "gateway_kind",
     "map_hash",

@@ -36,7 +36,8 @@ class Entry:
     `id` is the product's newest id for it, None before it was ever listed. `guard` is the type it is known with.
     `new_name` and `new_guard` are what the product says now and nobody has confirmed; a `new_name` that is the name
     itself means that the name was found again, and that this alone is no proof. A forgotten entry is not served
-    until its name is listed again; a retired one never again, and nobody else gets its block.
+    until its name is listed again; a retired one never again, and nobody else gets its block. `unit` is the Modbus
+    unit it was given with `modbus.units: per_resource`, `unit_block` its block there.
     """
 
     source: str
@@ -49,6 +50,8 @@ class Entry:
     new_guard: str | None = None
     forgotten: bool = False
     retired: bool = False
+    unit: int | None = None
+    unit_block: int = 0
 
     @property
     def label(self) -> str:

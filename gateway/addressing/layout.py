@@ -15,7 +15,7 @@ from gateway.addressing.builtin import (
     receipt,
     status,
 )
-from gateway.addressing.placed import PlacedObject, PlacedPoint, PlacedRegister, Span
+from gateway.addressing.placed import PlacedObject, PlacedPoint, PlacedRegister, Seat, Span
 from gateway.core.point import KindSpec, PointSpec, Region, point_name
 from gateway.core.registers import Order
 
@@ -135,12 +135,12 @@ def _clash(mine: Region, others: list[tuple[str, Region]], end: int, noun: str) 
 
 
 def place(
-    points: Sequence[PointSpec], kind: KindSpec, *, source: str, name: str | None, block: int | None, unit: int
+    points: Sequence[PointSpec], kind: KindSpec, *, source: str, name: str | None, block: int | None, seat: Seat | None
 ) -> list[PlacedPoint]:
-    """The points of one resource at the addresses of its block.
+    """The points of one resource at the BACnet instances of its block and the registers of its seat.
 
-    Without a block they are served nowhere, and so is a block beyond the region (its capacity was lowered, or the
-    region for actions is smaller).
+    What has none of the two is not served there, and so is a block beyond the region (its capacity was lowered, or
+    the region for actions is smaller).
     """
     bacnet = kind.bacnet
     placed: list[PlacedPoint] = []
@@ -149,8 +149,8 @@ def place(
         objects: tuple[PlacedObject, ...] = ()
         for spec in point.registers:
             region = kind.modbus if spec.area == "block" else kind.actions_at
-            if block is not None and region is not None and block < region.capacity:
-                registers.append(PlacedRegister(unit, region.first + block * region.stride + spec.at, spec))
+            if seat is not None and region is not None and seat.block < region.capacity:
+                registers.append(PlacedRegister(seat.unit, region.first + seat.block * region.stride + spec.at, spec))
         if block is not None and bacnet is not None and block < bacnet.capacity:
             first = bacnet.first + block * bacnet.stride
             objects = tuple(PlacedObject(served.object, first + served.at, served) for served in point.objects)
@@ -159,11 +159,14 @@ def place(
     return placed
 
 
-def spans_of(kind: KindSpec, unit: int) -> list[Span]:
-    """The kind's whole regions as readable spans; the header's reserved registers read 0, others' gaps 0xFFFF."""
+def spans_of(kind: KindSpec, unit: int, blocks: int | None = None) -> list[Span]:
+    """The kind's regions as readable spans; the header's reserved registers read 0, others' gaps 0xFFFF.
+
+    `blocks`: only so many of each region, left out: all.
+    """
     fill = 0 if kind.name == "header" else GAP
     regions = [region for region in (kind.modbus, kind.actions_at) if region is not None]
-    return [Span(unit, region.first, region.stride * region.capacity, fill) for region in regions]
+    return [Span(unit, region.first, region.stride * (blocks or region.capacity), fill) for region in regions]
 
 
 def map_hash(points: Mapping[str, PlacedPoint]) -> int:

@@ -8,6 +8,14 @@ from gateway.core.point import ObjectSpec, PointSpec, RegisterSpec
 
 
 @dataclass(frozen=True, slots=True)
+class Seat:
+    """Where a resource's registers stand: a unit, and which block of its kind's region there."""
+
+    unit: int
+    block: int
+
+
+@dataclass(frozen=True, slots=True)
 class PlacedRegister:
     """One Modbus encoding at its absolute address: unit and 0-based register."""
 

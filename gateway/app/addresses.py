@@ -44,7 +44,16 @@ def split_label(label: str) -> tuple[str, str, str]:
     parts = label.split("/")
     if len(parts) != 3 or not all(parts):
         raise ValueError(f"{label!r} is not SOURCE/KIND/NAME; a / inside the name is written %2F")
+    _refuse_half(label)
     return parts[0], parts[1], parts[2].replace("%2F", "/").replace("%25", "%")
+
+
+def _refuse_half(text: str) -> None:
+    """What a terminal made of bytes that are no UTF-8 can stand in no file."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"{text!r} is not UTF-8") from None
 
 
 class Corrector:
@@ -67,6 +76,7 @@ class Corrector:
         if correction.verb == "confirm":
             return self._confirm(correction.names)
         entry = self._entry(correction.names[0])
+        _refuse_half(correction.to)
         if correction.verb == "pin":
             return self._pin(entry, correction.to)
         if correction.verb == "rename":

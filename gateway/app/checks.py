@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from gateway.addressing import expand, overlaps, region_faults
+from gateway.addressing import LAST_UNIT, expand, overlaps, region_faults
 from gateway.addressing.builtin import SOURCE_REGION
 from gateway.config import LoadedConfig
 from gateway.config.strict_yaml import KeyPath, shown_path
@@ -88,6 +88,22 @@ def pool_faults(loaded: LoadedConfig, products: Mapping[str, Product]) -> list[F
         text = f"at most {SOURCE_REGION.capacity} sources have an address (found {len(loaded.config.sources)})"
         faults.append(loaded.document.fault(("sources",), text))
     return faults
+
+
+def unit_faults(loaded: LoadedConfig, products: Mapping[str, Product]) -> list[Fault]:
+    """More sources or expected resources than there are Modbus units for them."""
+    modbus, sources = loaded.config.modbus, loaded.config.sources
+    text = ""
+    if modbus is not None and modbus.units == "per_source" and modbus.unit + len(sources) - 1 > LAST_UNIT:
+        last = modbus.unit + len(sources) - 1
+        text = f"{len(sources)} sources from unit {modbus.unit} on need units up to {last}, and {LAST_UNIT} is the last"
+    if modbus is not None and modbus.units == "per_resource":
+        kinds = [(s, kind) for s in sources if s.name in products for kind in products[s.name].kinds.values()]
+        served = [(source, kind) for source, kind in kinds if kind.modbus is not None or kind.actions_at is not None]
+        count = sum(1 if kind.is_single else len(source.expect.get(kind.name, ())) for source, kind in served)
+        if count > LAST_UNIT - 1:
+            text = f"{count} resources need a unit each, and beside the gateway's own there are {LAST_UNIT - 1}"
+    return [loaded.document.fault(("modbus", "units"), text)] if text else []
 
 
 def override_faults(loaded: LoadedConfig, products: Mapping[str, Product]) -> list[Fault]:

@@ -84,6 +84,7 @@ class Control:
             "points": dict(qualities),
             "alarms": daemon.vitals.alarms_active(),
             "without_address": {f"{s}/{k}": count for (s, k), count in daemon.inventory.unassigned.items() if count},
+            "without_unit": {f"{s}/{k}": count for (s, k), count in daemon.inventory.unitless.items()},
             "inhibited": {
                 r.label: r.trouble
                 for r in daemon.inventory.resources.values()
@@ -108,6 +109,8 @@ class Control:
                 "port": daemon.bacnet.port,
                 "clients": [self._bacnet_client(client) for client in daemon.bacnet.clients],
                 "counters": daemon.bacnet.counters,
+                "time_sync": daemon.bacnet.time_sync and asdict(daemon.bacnet.time_sync),
+                "hint": daemon.bacnet.hint,
             },
             "process": footprint(),
             "lease": lease_text(daemon.site.config),

@@ -24,6 +24,7 @@ from gateway.config import SourceConfig
 from gateway.config.strict_yaml import KeyPath
 from gateway.core.errors import ConfigError, Fault
 from gateway.core.point import SOURCE_KIND, KindSpec
+from gateway.core.priority import Origin
 from gateway.engine.actions import ActionDesk
 from gateway.engine.alarms import Alarms
 from gateway.engine.commands import CommandDesk
@@ -31,7 +32,7 @@ from gateway.engine.derive import Derivations
 from gateway.engine.intake import Intake
 from gateway.engine.inventory import Inventory, Resource
 from gateway.engine.poller import Poller
-from gateway.engine.ports import BootClock, Source
+from gateway.engine.ports import BootClock, Evidence, Source
 from gateway.engine.table import PointTable
 from gateway.engine.vitals import Vitals
 from gateway.servers.bacnet import BacnetServer, Keeper
@@ -153,14 +154,14 @@ class Daemon:
         )
         if self.desk.obstacle:
             raise ConfigError([site.loaded.document.fault(("control", "dry_run"), self.desk.obstacle)])
-        orders, modbus = site.orders, site.config.modbus
+        orders, self.units = site.orders, site.unit_plan(self.book)
         self.inventory = Inventory(
             self.table,
             self.book,
             self.clock,
             word_order=orders[0],
             byte_order=orders[1],
-            unit=modbus.unit if modbus else 1,
+            units=self.units,
             on_placed=self._on_placed,
             on_dirty=self._on_dirty,
             on_lost=self.desk.lost,
@@ -170,8 +171,7 @@ class Daemon:
         self.vitals = Vitals(
             self.table, self.inventory, self.desk, self.clock, version=__version__, map_hash=self.map_hash
         )
-        self.header = site.header(self.book.entries)
-        self.vitals.header = self.inventory.single(GATEWAY_SOURCE, self.header)
+        self.vitals.header = self.inventory.single(GATEWAY_SOURCE, site.header(self.book.entries))
         self.vitals.header.present, self.vitals.header.trouble = True, ""
 
     async def _start(self, stack: contextlib.AsyncExitStack) -> None:
@@ -240,11 +240,13 @@ class Daemon:
         self.modbus = modbus_server(
             self.site,
             config,
-            [self.header, *(kind for name in self.site.products for kind in self.site.kinds(name))],
+            self.units,
+            self.placed.values(),
             table=self.table,
             commands=self.desk,
             map_hash=self.map_hash,
             spawn=self._group.create_task,
+            on_refused=self._on_refused,
         )
         self.modbus.place(list(self.placed.items()))
         await self.modbus.start()
@@ -294,6 +296,10 @@ class Daemon:
         """Whether every source is connected."""
         return all(poller.health.connected for poller in self.pollers.values())
 
+    def _on_refused(self, place: str, origin: Origin, why: str) -> None:
+        """A server refused a write before it was a command."""
+        self.journal.note({}, (Evidence("refused", place, origin, answer=why),))
+
     # -- what the inventory tells --------------------------------------------------------------------------------
 
     def _on_placed(self, resource: Resource, points: Sequence[tuple[int, PlacedPoint]]) -> None:
@@ -302,9 +308,10 @@ class Daemon:
         self.actions.learn(resource)
         self.placed.update(points)
         self._hash = None
-        for server in (self.modbus, self.bacnet):
-            if server is not None:
-                server.place(points)
+        if self.modbus is not None:
+            self.modbus.place(points, self.units.spans(resource.seat.unit) if resource.seat is not None else ())
+        if self.bacnet is not None:
+            self.bacnet.place(points)
 
     def map_hash(self) -> int:
         """64 bits that change when any address changes."""

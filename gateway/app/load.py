@@ -6,8 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.addressing import gateway_kind, source_kind
-from gateway.addressing.book import Entry
+from gateway.addressing import AddressBook, Entry, UnitPlan, gateway_kind, source_kind
 from gateway.app.checks import (
     file_findings,
     layout_faults,
@@ -16,6 +15,7 @@ from gateway.app.checks import (
     pool_faults,
     role_faults,
     source_faults,
+    unit_faults,
 )
 from gateway.app.supervision import supervision_findings
 from gateway.config import Config, LoadedConfig, load_config
@@ -67,6 +67,12 @@ class Site:
                     depth[kind.name] = depth[kind.within.parent] + 1
         return sorted(kinds, key=lambda kind: depth[kind.name])
 
+    def unit_plan(self, book: AddressBook) -> UnitPlan:
+        """The Modbus units, as the configuration divides the site."""
+        modbus = self.config.modbus
+        kinds = {name: self.kinds(name) for name in self.products}
+        return UnitPlan(book, kinds, modbus.units, modbus.unit) if modbus else UnitPlan(book, kinds)
+
     def header(self, entries: list[Entry]) -> KindSpec:
         """The header's points; sources stand at the positions of their blocks."""
         positions = [(entry.block, entry.source) for entry in entries if entry.kind == SOURCE_KIND]
@@ -110,6 +116,7 @@ def load_site(file: Path) -> Site:
     placed = [mapping for mapping in mappings.values() if mapping is not None]
     faults += placing_faults(placed, heartbeat=config.bacnet is not None and config.bacnet.heartbeat)
     faults += pool_faults(loaded, products)
+    faults += unit_faults(loaded, products)
     faults += override_faults(loaded, products)
     supervised, doubts = supervision_findings(loaded, by_source)
     faults, warnings = faults + supervised, warnings + doubts

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection
 from ipaddress import ip_network
 from pathlib import Path
 
 from gateway import __version__
-from gateway.addressing import Span, spans_of
+from gateway.addressing import PlacedPoint, UnitPlan
 from gateway.app.load import Site
 from gateway.config import LoadedConfig
 from gateway.config.downstream import KeyFile, ModbusClients, ModbusConfig, ModbusTls
 from gateway.core.errors import ConfigError, Fault
-from gateway.core.point import KindSpec
 from gateway.engine.ports import Commands
 from gateway.engine.table import PointTable
-from gateway.servers.modbus import ClientGroup, ModbusServer, Security, Spawn
+from gateway.servers.modbus import ClientGroup, ModbusServer, OnRefused, Security, Spawn
 
 THIS_MACHINE = ClientGroup("local", (ip_network("127.0.0.0/8"), ip_network("::1/128")), 10, write=False)
 """Who may connect while nobody is named: read only."""
@@ -25,35 +24,39 @@ THIS_MACHINE = ClientGroup("local", (ip_network("127.0.0.0/8"), ip_network("::1/
 def modbus_server(
     site: Site,
     config: ModbusConfig,
-    kinds: Sequence[KindSpec],
+    units: UnitPlan,
+    placed: Collection[PlacedPoint],
     *,
     table: PointTable,
     commands: Commands,
     map_hash: Callable[[], int],
     spawn: Spawn,
+    on_refused: OnRefused,
 ) -> ModbusServer:
-    """A server that does not listen yet; `kinds` are all that are served, the header among them.
+    """A server that does not listen yet, with the spans of every unit in which something was placed.
 
     Raises:
         ConfigError: the private key is a systemd credential and there is none.
     """
     host, port = _place(config.listen)
-    spans = {span.first: span for kind in kinds for span in spans_of(kind, config.unit)}
+    used = sorted({register.unit for point in placed for register in point.registers})
     return ModbusServer(
         host=host,
         port=port,
         table=table,
         commands=commands,
         groups=[_group(group) for group in config.clients] or [THIS_MACHINE],
-        spans=list[Span](spans.values()),
+        spans=[span for unit in used for span in units.spans(unit)],
         max_connections=config.max_connections,
         max_per_address=config.max_per_address,
-        one_unit=True,
+        one_unit=config.units == "one",
         unit=config.unit,
+        common=units.common,
         version=__version__,
         site=site.config.site,
         map_hash=map_hash,
         spawn=spawn,
+        on_refused=on_refused,
         security=_security(site.loaded, config.tls) if config.tls is not None else None,
     )
 

@@ -35,7 +35,7 @@ def offline_points(site: Site) -> list[dict[str, Any]]:
         clock,
         word_order=orders[0],
         byte_order=orders[1],
-        unit=modbus.unit if modbus else 1,
+        units=site.unit_plan(book),
         on_placed=lambda _resource, points: placed.update(points),
         on_dirty=lambda: None,
     )

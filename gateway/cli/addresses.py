@@ -31,8 +31,11 @@ def list_(*, config: ConfigFile = DEFAULT, json_: Json = False) -> int:
     if json_:
         show.show_json([_row(entry) for entry in entries])
         return DONE
+    modbus = site.config.modbus
+    units = modbus is not None and modbus.units == "per_resource"
     for entry in entries:
-        text = f"{entry.block:5}  {entry.label}  (id {entry.id or '-'}){_note(entry)}"
+        unit = f"  unit {entry.unit}" if units and entry.unit is not None else ""
+        text = f"{entry.block:5}  {entry.label}  (id {entry.id or '-'}){unit}{_note(entry)}"
         show.out.print(show.clean(text))
     if not entries:
         show.out.print("no block was given yet")
@@ -48,8 +51,8 @@ def _row(entry: Entry) -> Mapping[str, Any]:
         "id": entry.id,
         "block": entry.block,
     }
-    more = {"new_name": entry.new_name, "new_guard": entry.new_guard, "retired": entry.retired}
-    more["forgotten"] = entry.forgotten
+    more: dict[str, Any] = {"new_name": entry.new_name, "new_guard": entry.new_guard, "retired": entry.retired}
+    more |= {"forgotten": entry.forgotten, "unit": entry.unit, "unit_block": entry.unit_block}
     return row | {key: value for key, value in more.items() if value}
 
 

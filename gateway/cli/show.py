@@ -124,6 +124,19 @@ def show_status(status: Mapping[str, Any]) -> None:
     for protocol in ("modbus", "bacnet"):
         if status[protocol]:
             out.print(f"{protocol}: port {status[protocol]['port']}, {len(status[protocol]['clients'])} clients")
+    if status["bacnet"]:
+        _show_bacnet(status["bacnet"])
+
+
+def _show_bacnet(bacnet: Mapping[str, Any]) -> None:
+    """What a BMS may not find, and what others say the time is."""
+    if bacnet["hint"]:
+        out.print(f"[yellow]bacnet: {clean(bacnet['hint'])}[/]")
+    if bacnet["time_sync"]:
+        said, ahead_s = bacnet["time_sync"], bacnet["time_sync"]["ahead_s"]
+        at = datetime.fromtimestamp(said["at"]).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+        apart = f"{abs(ahead_s):.1f} s {'ahead of' if ahead_s >= 0 else 'behind'} this machine's"
+        out.print(f"bacnet: {clean(said['client'])} sent the time at {at}, {apart} clock, which is not changed")
 
 
 def _show_commands(status: Mapping[str, Any]) -> None:
@@ -175,4 +188,10 @@ def _show_points(status: Mapping[str, Any]) -> None:
             f"  [yellow]counter restarted[/] {clean(point)}: from {before:g} to {after:g}, its equipment was replaced"
         )
     for label, count in status["without_address"].items():
-        out.print(f"  [yellow]no address left[/] for {count} of {clean(label)}: raise `capacity` in the mapping")
+        unitless = status["without_unit"].get(label, 0)
+        if count > unitless:
+            blocks = count - unitless
+            out.print(f"  [yellow]no address left[/] for {blocks} of {clean(label)}: raise `capacity` in the mapping")
+        if unitless:
+            text = "247 are the most; another `modbus.units` needs fewer"
+            out.print(f"  [yellow]no Modbus unit left[/] for {unitless} of {clean(label)}: {text}")

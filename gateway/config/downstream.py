@@ -87,8 +87,12 @@ class ModbusConfig(Strict):
     """The Modbus TCP server."""
 
     listen: Listen = "127.0.0.1:502"
-    units: Literal["one"] = Field("one", description="one: a single unit for everything")
-    unit: int = Field(1, ge=1, le=247)
+    units: Literal["one", "per_source", "per_resource"] = Field(
+        "one",
+        description="one: a single unit for everything; per_source: one for each source; per_resource: one for the "
+        "gateway and one for each resource that does not live inside another",
+    )
+    unit: int = Field(1, ge=1, le=247, description="the unit, or the first; the gateway's own with per_resource")
     word_order: Literal["big", "little"] = "big"
     byte_order: Literal["big", "little"] = "big"
     max_connections: int = Field(32, ge=1, le=1000)

@@ -82,8 +82,12 @@ class Delivery:
         self._due: float | None = None
         self._doubt_since: float | None = None
         self._repeats = 0
-        self._held = False
-        self._excused = False
+        self._held = self._excused = self._reasserting = False
+
+    @property
+    def in_flight(self) -> Target | None:
+        """What the request under way carries, which may differ from `target` by now."""
+        return self._in_flight
 
     def _on(self, event: Event) -> None:
         self.status = TRANSITIONS.get((self.status, event), self.status)
@@ -154,8 +158,7 @@ class Delivery:
             return None
         if self.status is S.OVERRIDDEN:
             self._patience.repeated()
-        if self.confirmed and self.status in (S.PENDING, S.OVERRIDDEN):
-            self._patience.reasserted(now)
+        self._reasserting = self.confirmed and self.status in (S.PENDING, S.OVERRIDDEN)
         self._term.renewing = self._term.renewing or self.status is S.IN_FORCE
         self._in_flight, self._put_at = self.target, now
         self._get_at, self._due = [], None
@@ -198,6 +201,8 @@ class Delivery:
         if self._put_at is not None and self.target is not None and not self.target.release:
             self._term.begin(self._put_at)
         self._patience.arrived()
+        if self._reasserting:
+            self._patience.reasserted(now)
         self.error = error
         if self._doubt_since is None:
             self._doubt_since = now

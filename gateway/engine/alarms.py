@@ -19,6 +19,10 @@ class Alarms:
     def __contains__(self, key: str) -> bool:
         return key in self._texts
 
+    def text(self, key: str) -> str | None:
+        """What an alarm says, None while it does not stand."""
+        return self._texts.get(key)
+
     def set(self, key: str, text: str) -> None:
         """Raises an alarm; one that stands only takes the new text."""
         if key not in self._texts:

@@ -185,8 +185,8 @@ class CommandDesk:
         changed, evidence = self._keeper.accept(writes, origin, now)
         points = list(dict.fromkeys(write.point for write in writes))
         asked = {point: point.slots.value for point in changed}
-        for point in changed:
-            point.committing += 1
+        for point, value in asked.items():
+            point.committing.append(value)
         if not changed:
             self._show(points)
             return
@@ -194,7 +194,7 @@ class CommandDesk:
             await self._ledger.commit(changed, evidence)
         finally:
             for point, value in asked.items():
-                point.committing -= 1
+                point.committing.remove(value)
                 if point.committing:
                     self._aim(point, now, value)
             self._watch.persistence(self._ledger.fault)

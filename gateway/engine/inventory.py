@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
-from gateway.addressing import AddressBook, Assignment, Entry, Match, PlacedPoint, nameless
+from gateway.addressing import AddressBook, Assignment, Entry, Match, PlacedPoint, UnitPlan, nameless
 from gateway.core.point import KindSpec
 from gateway.core.registers import Order
 from gateway.core.value import BAD
@@ -62,7 +62,7 @@ class Inventory(Roster):
         *,
         word_order: Order,
         byte_order: Order,
-        unit: int,
+        units: UnitPlan,
         on_placed: Callable[[Resource, Sequence[tuple[int, PlacedPoint]]], None],
         on_dirty: Callable[[], None],
         on_lost: Callable[[str], None] = lambda _source: None,
@@ -73,7 +73,7 @@ class Inventory(Roster):
             clock,
             word_order=word_order,
             byte_order=byte_order,
-            unit=unit,
+            units=units,
             on_placed=on_placed,
             on_dirty=on_dirty,
             on_lost=on_lost,
@@ -169,7 +169,7 @@ class Inventory(Roster):
                 seen.add(resource)
         gone = [r for r in self.of(source, kind.name) if r not in seen and not r.dismissed]
         changed |= self._missing(kind, gone, [resource for resource in news.new if len(gone) > 0])
-        self._count_full(source, kind.name, sum(item.match is Match.FULL for item in taken))
+        self._homeless.listed(source, kind.name, sum(item.match is Match.FULL for item in taken))
         _tell(source, kind.name, news)
         return changed
 

@@ -16,6 +16,7 @@ from gateway.core.delivery import Target
 from gateway.core.lease import SAVED_EVERY, Stamp
 from gateway.core.priority import Origin, Slot
 from gateway.core.value import Value
+from gateway.engine.joint import raw_of
 from gateway.engine.ports import BootClock, Evidence, Journal
 from gateway.engine.setpoint import Setpoint
 from gateway.engine.supervision import PERSON_S, Supervision
@@ -72,7 +73,20 @@ class Ledger:
         if not any(state.values()):
             return None
         known = {"sent": _target(point.sent), "verified": _target(point.verified), "found": point.found}
-        return {**state, **known, "inherited": point.inherited, "stamp": asdict(self.stamp())}
+        inherited = [*(point.inherited or ()), *self._under_way(point)]
+        about = {"inherited": inherited, "name": point.label, "stamp": asdict(self.stamp())}
+        return {**state, **known, **about}
+
+    @staticmethod
+    def _under_way(point: Setpoint) -> list[Value]:
+        """Raw values that may be upstream before anybody notes it.
+
+        Were they forgotten, a restart would take what it finds there for somebody else's limit, and not loosen it.
+        """
+        targets = (point.delivery.target, point.delivery.in_flight)
+        raws = [raw_of(target, point) for target in targets if target is not None]
+        raws += [point.raw(value) for value in point.committing if value is not None]
+        return [raw for raw in raws if raw is not None]
 
     def _slot(self, slot: Slot) -> dict[str, Any]:
         """A slot with what is left of its lease and of its end, in seconds; None where there is none."""

@@ -82,6 +82,7 @@ class Poller:
         )
         self._schedule = self._reader.schedule
         self._failing: set[str] = set()
+        self._not_found: set[str] = set()
         self._failures_in_a_row = 0
         self._session = 0
         self._renewing = False
@@ -289,14 +290,15 @@ class Poller:
             self._failures_in_a_row = 0
 
     def _recovered(self, label: str) -> None:
+        self._not_found.discard(label)
         if label in self._failing:
             self._failing.discard(label)
             log.info("read.recovered", source=self.source.name, read=label)
 
-    def _note_failure(self, label: str, indices: Sequence[int], error: SourceError) -> None:
+    def _note_failure(self, label: str, indices: Sequence[int], error: SourceError, *, quiet: bool = False) -> None:
         """One line at the change; what the login may not read is a config error, not an old value (U11)."""
         self.health.errors += 1
-        if label not in self._failing:
+        if label not in self._failing and not quiet:
             self._failing.add(label)
             log.warning("read.failed", source=self.source.name, read=label, reason=str(error))
         self._table.fail(indices, str(error))
@@ -306,20 +308,30 @@ class Poller:
 
     def _failed(self, job: Job, error: SourceError) -> None:
         now = self._clock.monotonic()
+        relisted = False
         if isinstance(error, (Refused, BadAnswer)):
             self._up()
         if isinstance(error, Refused):
-            if error.status == NOT_FOUND and job.label not in self._failing:
+            relisted = error.status == NOT_FOUND and self._is_first_404(job)
+            if relisted:
                 self._schedule.hasten(f"list {job.kind.name}", now)
             if error.retry_after_s:
                 job.not_before = now + error.retry_after_s
                 if error.status == TOO_MANY:
                     self._paused_until = job.not_before
-        self._note_failure(job.label, job.indices(), error)
+        self._note_failure(job.label, job.indices(), error, quiet=relisted)
         if isinstance(error, Unreachable):
             self._failures_in_a_row += 1
             if self._failures_in_a_row >= GONE_AFTER:
                 raise error
+
+    def _is_first_404(self, job: Job) -> bool:
+        """Whether its kind's list may explain it, which is then asked first: an import is told in one line (I05)."""
+        listed = job.kind.list is not None and job.label != f"list {job.kind.name}"
+        if not listed or job.label in self._failing or job.label in self._not_found:
+            return False
+        self._not_found.add(job.label)
+        return True
 
     async def _timed(self, request: Awaitable[object]) -> None:
         started = self._clock.monotonic()

@@ -6,6 +6,7 @@ into trouble or taken away while the request was under way gets nothing.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable, Sequence
 
 from gateway.core.point import KindSpec, ReadSpec
@@ -38,6 +39,7 @@ class Reader:
         self.source, self.kinds, self.schedule = source, kinds, Schedule(uniform)
         self._inventory, self._intake, self._derivations = inventory, intake, derivations
         self._clock, self._exclude = clock, exclude
+        self._odd: dict[str, set[str | None]] = {}
 
     def of(self, kind: KindSpec) -> Sequence[Resource]:
         """The resources of a kind of this source."""
@@ -59,12 +61,16 @@ class Reader:
     # -- planning ------------------------------------------------------------------------------------------------
 
     def plan(self) -> None:
-        """All jobs for what exists now; new ones are due at once, per-id reads then spread over their period."""
-        self.schedule.clear()
+        """All jobs for what exists now; new ones are due at once, per-id reads then spread over their period.
+
+        A list keeps its turn: what one list brings must not put off the others, least of all one that was hastened.
+        """
+        waiting = self.schedule.clear()
         for kind in self.kinds:
             if kind.list is not None:
-                due = self._clock.monotonic() + kind.list.every_s
-                self.schedule.add(due, kind.list.every_s, f"list {kind.name}", kind, self._relist(kind), _none)
+                label, every_s = f"list {kind.name}", kind.list.every_s
+                due = min(self._clock.monotonic() + every_s, waiting.get(label, math.inf))
+                self.schedule.add(due, every_s, label, kind, self._relist(kind), _none)
             for read in kind.reads.values():
                 self._plan_read(kind, read)
             if kind.members is not None:
@@ -118,10 +124,21 @@ class Reader:
             reading = self._reading()
             answer = await self.source.read_bulk(read)
             usable = [resource for resource in self.of(kind) if resource.usable]
+            self._compare(kind, read, {r.id for r in usable} ^ answer.keys())
             held = [(r, answer[r.id]) for r in usable if r.id in answer]
             self._take(read.name, held, reading, [r for r in usable if r.id not in answer])
 
         return run
+
+    def _compare(self, kind: KindSpec, read: ReadSpec, odd: set[str | None]) -> None:
+        """`odd` are ids that are listed and not answered, or the other way round: news of them hasten the list.
+
+        A bulk answer gives no 404, so this is how an import shows before the list is due (I05).
+        """
+        known = self._odd.get(f"{kind.name}.{read.name}", set())
+        self._odd[f"{kind.name}.{read.name}"] = odd
+        if odd - known:
+            self.schedule.hasten(f"list {kind.name}", self._clock.monotonic())
 
     def _one(self, resource: Resource, read: ReadSpec) -> Run:
         async def run() -> None:

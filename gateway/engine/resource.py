@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from gateway.addressing import Seat
 from gateway.core.plausible import unless_frozen
 from gateway.core.point import KindSpec, Path, PointSpec, point_name
 from gateway.core.value import Converter
@@ -26,7 +27,7 @@ class Resource:
     `trouble` says why it must not be written ("" when all is well); `id` is the product's newest id; `resolved`
     is the session in which a list answer last held its name, 0 before any did; `listings` is how many held it.
     A `dismissed` one was forgotten or retired by the operator: it is no alarm. `block` is where it is served, None
-    when there was no block left.
+    when there was no block left; `seat` is where its registers are, None when it has none or no unit was left.
     """
 
     source: str
@@ -41,6 +42,7 @@ class Resource:
     trouble: str = "not read yet"
     dismissed: bool = False
     block: int | None = None
+    seat: Seat | None = None
     resolved: int = 0
     listings: int = 0
     plans: dict[str, list[PlanRow]] = field(default_factory=dict)

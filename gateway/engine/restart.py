@@ -47,7 +47,7 @@ class Restart:
     @property
     def forbids_dry_run(self) -> str:
         """Why dry run may not begin now, in words; "" when it may (C13)."""
-        held = [key for key, state in self._states.items() if _in_earnest(state)]
+        held = [state["name"] for state in self._states.values() if _in_earnest(state)]
         if not self._policy.dry_run or not held:
             return ""
         more = f" and {len(held) - 3} more" if len(held) > 3 else ""
@@ -71,7 +71,7 @@ class Restart:
         point.found = state["found"]
         sent = [target.raw for target in (point.sent, point.verified) if target is not None]
         known = (*sent, point.found, *(state["inherited"] or ()))
-        point.inherited = tuple(raw for raw in known if raw is not None)
+        point.inherited = tuple(dict.fromkeys(raw for raw in known if raw is not None))
         point.unjudged = bool(point.slots.winner)
         point.release_due = bool(state["release"]) and not point.slots.winner
         return True

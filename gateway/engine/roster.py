@@ -11,15 +11,15 @@ from fnmatch import fnmatchcase
 
 import structlog
 
-from gateway.addressing import AddressBook, Entry, PlacedPoint, expand, parent_of, place
+from gateway.addressing import AddressBook, Entry, PlacedPoint, UnitPlan, expand, parent_of, place
 from gateway.core.point import SOURCE_KIND, KindSpec, PointSpec, point_name
 from gateway.core.registers import Order
 from gateway.core.value import BAD, CONFIG_ERROR, Quality, Sample
 from gateway.engine.ports import Clock
 from gateway.engine.resource import Resource, converter_of
 from gateway.engine.table import PointTable
+from gateway.engine.unassigned import Unassigned
 
-MOST_COUNTED = 10_000
 CONFIRM = "confirm with `addresses confirm`"
 log = structlog.get_logger("inventory")
 
@@ -27,7 +27,8 @@ log = structlog.get_logger("inventory")
 class Roster:
     """All resources of all sources, under their names and their blocks.
 
-    `unassigned` counts the listed resources of a source and kind without a block.
+    `unassigned` counts the resources of a source and kind without an address: listed without a block, or served in
+    no Modbus unit (`unitless` of them).
     """
 
     def __init__(
@@ -38,22 +39,22 @@ class Roster:
         *,
         word_order: Order,
         byte_order: Order,
-        unit: int,
+        units: UnitPlan,
         on_placed: Callable[[Resource, Sequence[tuple[int, PlacedPoint]]], None],
         on_dirty: Callable[[], None],
         on_lost: Callable[[str], None] = lambda _source: None,
     ) -> None:
         self._table, self._book, self._clock = table, book, clock
         self._orders = (word_order, byte_order)
-        self._unit = unit
+        self._units = units
         self._on_placed, self._on_dirty, self._on_lost = on_placed, on_dirty, on_lost
         self.resources: dict[tuple[str, str, str | None], Resource] = {}
         self.by_kind: dict[tuple[str, str], list[Resource]] = {}
         self._by_block: dict[tuple[str, str, int], Resource] = {}
-        self.unassigned: dict[tuple[str, str], int] = {}
+        self._homeless = Unassigned()
+        self.unassigned, self.unitless = self._homeless.counts, self._homeless.unitless
         self._expanded: dict[int, list[PointSpec]] = {}
         self._exclude: dict[str, Sequence[str]] = {}
-        self._without_block: dict[tuple[str, str], set[str]] = {}
         self.generation = 0
 
     def of(self, source: str, kind: str) -> Sequence[Resource]:
@@ -62,7 +63,9 @@ class Roster:
 
     def single(self, source: str, kind: KindSpec) -> Resource:
         """The one resource of a kind without a list."""
-        return self.resources.get((source, kind.name, None)) or self._add(source, kind, None, None, None, "")
+        resource = self.resources.get((source, kind.name, None)) or self._add(source, kind, None, None, None, "")
+        self._homeless.tell(source, kind.name)
+        return resource
 
     def blank(self, resource: Resource, quality: Quality, reason: str) -> None:
         """Every measured point of a resource loses its value."""
@@ -81,7 +84,6 @@ class Roster:
         self._exclude[source] = exclude
         capacity = self._capacity(kind)
         full = sum(self._book.reserve(source, kind.name, name, capacity) is None for name in expected)
-        self._count_full(source, kind.name, full)
         for entry in self._book.of(source, kind.name):
             hidden = entry.forgotten or self._is_excluded(source, kind, entry.name)
             if (source, kind.name, entry.name) in self.resources or (hidden and entry.name not in expected):
@@ -90,6 +92,7 @@ class Roster:
             if entry.waits:
                 resource.trouble = waiting_text(entry)
                 self.blank(resource, CONFIG_ERROR, resource.trouble)
+        self._homeless.listed(source, kind.name, full)
 
     def restore_children(self, source: str, kind: KindSpec) -> None:
         """As restore, for a kind that lives inside another; call it after its parent kind."""
@@ -104,6 +107,7 @@ class Roster:
             parent, ident = parents[name], entry.name[len(name) + 1 :]
             if ident not in parent.children:
                 parent.children[ident] = self._add(source, kind, entry.name, ident, parent, "not read yet")
+        self._homeless.tell(source, kind.name)
 
     # -- what lives inside another -------------------------------------------------------------------------------
 
@@ -121,15 +125,13 @@ class Roster:
             return None
         entry = self._book.reserve(parent.source, kind.name, name, self._capacity(kind))
         if entry is None:
-            without = self._without_block.setdefault((parent.source, kind.name), set())
-            if len(without) < MOST_COUNTED:
-                without.add(name)
-            self._count_full(parent.source, kind.name, len(without))
+            self._homeless.inner(parent.source, kind.name, name)
             return None
         entry.id = ident
         self._book.revive(entry)
         resource = self._add(parent.source, kind, name, ident, parent, "")
         parent.children[ident] = resource
+        self._homeless.tell(parent.source, kind.name)
         self.generation += 1
         return resource
 
@@ -149,11 +151,6 @@ class Roster:
 
     def _is_excluded(self, source: str, kind: KindSpec, name: str) -> bool:
         return any(fnmatchcase(f"{kind.name}/{name}", pattern) for pattern in self._exclude.get(source, ()))
-
-    def _count_full(self, source: str, kind: str, count: int) -> None:
-        if count > self.unassigned.get((source, kind), 0):
-            log.warning("addresses.full", source=source, kind=kind, without_address=count)
-        self.unassigned[source, kind] = count
 
     # -- adding and placing --------------------------------------------------------------------------------------
 
@@ -177,16 +174,27 @@ class Roster:
         if entry is not None:
             resource.block = entry.block
             self._by_block[source, kind.name, entry.block] = resource
+            self._seat(resource, entry)
         self.resources[source, kind.name, name] = resource
         self.by_kind.setdefault((source, kind.name), []).append(resource)
         self._place(resource)
         return resource
 
+    def _seat(self, resource: Resource, entry: Entry) -> None:
+        """Where its registers stand; one that finds every unit taken is counted."""
+        kind, outermost = resource.kind, resource
+        if kind.modbus is None and kind.actions_at is None:
+            return
+        while outermost.parent is not None:
+            outermost = outermost.parent
+        owner = self._book.find(outermost.source, outermost.kind.name, outermost.name or outermost.source)
+        resource.seat = self._units.seat(entry, owner)
+        if resource.seat is None:
+            self._homeless.unit(resource.source, kind.name)
+
     def _place(self, resource: Resource) -> None:
-        kind = resource.kind
-        placed = place(
-            self._specs(kind), kind, source=resource.source, name=resource.name, block=resource.block, unit=self._unit
-        )
+        kind, block, seat = resource.kind, resource.block, resource.seat
+        placed = place(self._specs(kind), kind, source=resource.source, name=resource.name, block=block, seat=seat)
         self._on_placed(resource, [(resource.indices[point.spec.name], point) for point in placed])
         self._saved()
 

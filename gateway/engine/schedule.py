@@ -61,10 +61,12 @@ class Schedule:
     def __len__(self) -> int:
         return len(self._jobs)
 
-    def clear(self) -> None:
-        """Begins a new plan; jobs that run now end without being put back."""
+    def clear(self) -> dict[str, float]:
+        """Begins a new plan; jobs that run now end without being put back. Returns when the others were due."""
+        waiting = {job.label: job.due for job in self._jobs}
         self._jobs.clear()
         self._plan += 1
+        return waiting
 
     def add(
         self,

@@ -139,20 +139,33 @@ class Sender:
     def _serve(self, point: Setpoint, now: float, group: asyncio.TaskGroup) -> None:
         """Does what one point's delivery asks for now, and notes when it may ask again."""
         self._check(point)
+        if point.delivery.target is not None and not point.delivery.is_ready:
+            self._read_first(point, group)
         while (action := point.delivery.next_action(now)) is not None:
             if action is Action.PUT:
                 self._show_all(point)
                 group.create_task(self._put(point, point.delivery.target, point.basis))
                 continue
             for member in {(self._outer(p), p.spec.read): p for p in point.peers}.values():
-                if member not in self._reading:
-                    self._reading.add(member)
-                    group.create_task(self._get(member))
+                self._read(member, group)
         due = point.delivery.wake_at()
         if due is None:
             self._due.pop(point, None)
         else:
             self._due[point] = due
+
+    def _read_first(self, point: Setpoint, group: asyncio.TaskGroup) -> None:
+        """A command waits for the first GET of its session: it is asked for once at once, then left to the polls."""
+        for member in point.peers:
+            basis = self.basis(member)
+            if basis is not None and basis not in (member.basis, member.asked):
+                member.asked = basis
+                self._read(member, group)
+
+    def _read(self, point: Setpoint, group: asyncio.TaskGroup) -> None:
+        if point not in self._reading:
+            self._reading.add(point)
+            group.create_task(self._get(point))
 
     def _show_all(self, point: Setpoint) -> None:
         for member in point.peers:

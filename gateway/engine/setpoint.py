@@ -58,12 +58,13 @@ class Setpoint:
 
     Attributes:
         peers: the points whose commands leave in one request with this one's, this one among them.
+        asked: the basis under which a GET of its own was last asked for.
         read: the newest read-back of this session.
         key: names its state in the journal.
         lease_s: what holds for groups that say nothing; 0.0 is off.
         on_loss: as `lease_s`.
         release_due: a release was accepted and is not verified yet (C06).
-        committing: accepted writes whose commit is under way; nothing is aimed before it has ended.
+        committing: the winner after each accepted write whose commit is under way; it is aimed when that has ended.
         unjudged: restored, and its range is not known yet: nothing is sent (C10).
         released_by: which group released a slot last, by slot: its next release of that slot is a repetition (C06).
         aimed: the value, in its own unit, that the delivery's target stands for.
@@ -95,8 +96,9 @@ class Setpoint:
     error_text: str = ""
     observed: bool = False
     basis: Basis | None = None
+    asked: Basis | None = None
     release_due: bool = False
-    committing: int = 0
+    committing: list[Value | None] = field(default_factory=list)
     unjudged: bool = False
     released_by: dict[int, str] = field(default_factory=dict)
     aimed: Value | None = None

@@ -27,7 +27,7 @@ class Watch:
 
     def _set(self, kind: str, point: Setpoint, text: str) -> None:
         key, full = f"{kind} {point.key}", f"{self._table.names[point.index]}: {text}"
-        if self._alarms.texts().get(key) != full:
+        if self._alarms.text(key) != full:
             self._alarms.set(key, full)
 
     def _clear(self, kind: str, point: Setpoint) -> None:

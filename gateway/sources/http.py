@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import re
 import ssl
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -25,6 +27,10 @@ TOTAL_S = 10.0
 LARGEST_ANSWER = 4 * 1024 * 1024
 _CHUNK = 64 * 1024
 RETRY_AFTER_AT_MOST_S = 3600.0
+LONGEST_SHOWN = 160
+_HALF = re.compile(rb"\\u[dD][89a-fA-F]")
+"""What a document with half a surrogate pair holds, and one with whole pairs may hold."""
+_LONE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +109,7 @@ class Http:
             Refused: any other status that is not 2xx, redirects included.
             BadAnswer: too large, compressed, or not JSON.
         """
-        where = f"{method} {path}"
+        where = _where(method, path)
         try:
             try:
                 return await self._once(method, path, body, headers)
@@ -117,7 +123,7 @@ class Http:
             raise self._translated(error, where) from error
 
     async def _once(self, method: str, path: str, body: Any, headers: Mapping[str, str] | None) -> Answer:
-        where = f"{method} {path}"
+        where = _where(method, path)
         PROGRESS.set(Progress())
         async with self._client.request(
             method,
@@ -162,7 +168,7 @@ class Http:
             text += f" {message}"
         if status == 401:
             raise SessionLost(text, status)
-        raise Refused(text, status, _retry_after(response.headers.get("Retry-After")))
+        raise Refused(text, status, _retry_after(response.headers.get("Retry-After"), response.headers.get("Date")))
 
     def _translated(self, error: Exception, where: str) -> Exception:
         """Every library exception, translated in this one function."""
@@ -205,13 +211,16 @@ class Http:
 def decode(content: bytes, where: str) -> Any:
     """Strict JSON: UTF-8, no duplicate keys, bounded nesting; NaN and Infinity come through for points to refuse.
 
+    Half a surrogate pair becomes U+FFFD: it can stand in no file, no log and no answer of ours.
+
     Raises:
         BadAnswer: with what is wrong.
     """
     if not content.strip():
         return None
     try:
-        return json.loads(content, object_pairs_hook=_object)
+        document = json.loads(content.decode("utf-8-sig"), object_pairs_hook=_object)
+        return _whole(document) if _HALF.search(content) else document
     except RecursionError:
         raise BadAnswer(f"{where}: malformed JSON: nested too deep") from None
     except _TwiceError as error:
@@ -232,10 +241,20 @@ class _TwiceError(Exception):
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise _TwiceError(shorten(twice))
+        counts = Counter(name for name, _ in pairs)
+        raise _TwiceError(shorten(next(name for name, count in counts.items() if count > 1)))
     return members
+
+
+def _whole(document: Any) -> Any:
+    """The document with every half of a surrogate pair replaced."""
+    if isinstance(document, str):
+        return _LONE.sub("\ufffd", document)
+    if isinstance(document, list):
+        return [_whole(item) for item in document]
+    if isinstance(document, dict):
+        return {_whole(name): _whole(item) for name, item in document.items()}
+    return document
 
 
 def _message(content: bytes) -> str:
@@ -255,9 +274,18 @@ def _date(text: str | None) -> float | None:
         return None
 
 
-def _retry_after(text: str | None) -> float | None:
+def _retry_after(text: str | None, date: str | None) -> float | None:
+    """Seconds to wait, said as a number or as a time by the product's own clock."""
     try:
         seconds = float(text or "nan")
     except ValueError:
-        return None
+        until, now = _date(text), _date(date)
+        if until is None or now is None:
+            return None
+        seconds = until - now
     return None if math.isnan(seconds) else min(max(seconds, 0.0), RETRY_AFTER_AT_MOST_S)
+
+
+def _where(method: str, path: str) -> str:
+    """A request as a person reads it: a query may name hundreds of settings."""
+    return f"{method} {path if len(path) <= LONGEST_SHOWN else path[: LONGEST_SHOWN - 3] + '...'}"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from gateway.addressing import Entry
+from gateway.addressing import LAST_UNIT, Entry
 from gateway.config.check import Strict, validate
 from gateway.config.strict_yaml import read_yaml
 from gateway.core.errors import ConfigError, Fault
@@ -43,6 +43,8 @@ class _Row(Strict):
     new_guard: str | None = None
     forgotten: bool = False
     retired: bool = False
+    unit: int | None = Field(None, ge=1, le=LAST_UNIT)
+    unit_block: int = Field(0, ge=0)
 
 
 class _AddressFile(Strict):
@@ -65,6 +67,8 @@ def _row(entry: Entry) -> str:
     texts = {"guard": entry.guard, "new_name": entry.new_name, "new_guard": entry.new_guard}
     more = [f"{key}: {_text(value)}" for key, value in texts.items() if value is not None]
     more += ["forgotten: true"] * entry.forgotten + ["retired: true"] * entry.retired
+    if entry.unit is not None:
+        more += [f"unit: {entry.unit}", f"unit_block: {entry.unit_block}"]
     return ", ".join((f"{names}, id: {_text(entry.id)}, block: {entry.block}", *more))
 
 
@@ -105,6 +109,7 @@ def read_addresses(path: Path) -> tuple[Addresses, list[Fault]]:
         faults.append(document.fault(("count",), f"{model.count} blocks were written, and {len(rows)} are there"))
     names: set[tuple[str, str, str]] = set()
     blocks: set[tuple[str, str, int]] = set()
+    seats: set[tuple[str, int, int]] = set()
     for i, row in enumerate(rows):
         name, block = (row.source, row.kind, row.name), (row.source, row.kind, row.block)
         twice = not row.retired and name in names
@@ -113,4 +118,9 @@ def read_addresses(path: Path) -> tuple[Addresses, list[Fault]]:
             faults.append(document.fault(("blocks", i, what), f"this {what} stands twice"))
         names |= set() if row.retired else {name}
         blocks.add(block)
+        if row.unit is not None:
+            seat = (row.kind, row.unit, row.unit_block)
+            if seat in seats:
+                faults.append(document.fault(("blocks", i, "unit"), "this unit and unit_block stand twice"))
+            seats.add(seat)
     return Addresses([Entry(**row.model_dump()) for row in rows], model.certificates), faults

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.addressing import PlacedPoint, Span, expand, overlaps, place, region_faults, spans_of
+from gateway.addressing import PlacedPoint, Seat, Span, expand, overlaps, place, region_faults, spans_of
 from gateway.core.point import ActionSpec, KindSpec, ObjectSpec, PointSpec, Region
 from gateway.core.value import ValueKind
 
@@ -18,7 +18,8 @@ APART = replace(INSIDE, actions_at=Region(65096, 8, 2))
 
 def placed(kind: KindSpec, block: int | None) -> dict[str, PlacedPoint]:
     points = expand(kind, "big", "big")
-    found = place(points, kind, source="evce", name="Bay 1", block=block, unit=1)
+    seat = Seat(1, block) if block is not None else None
+    found = place(points, kind, source="evce", name="Bay 1", block=block, seat=seat)
     return {point.spec.name: point for point in found}
 
 

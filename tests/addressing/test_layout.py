@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from gateway.addressing import (
     PlacedPoint,
+    Seat,
     expand,
     gateway_kind,
     map_hash,
@@ -188,7 +189,7 @@ def test_the_codes_of_the_state_of_a_source_never_change() -> None:
 
 
 def test_blocks_are_strides_from_the_first() -> None:
-    points = place([number("power", 6)], kind(), source="evce", name="B/C", block=3, unit=7)
+    points = place([number("power", 6)], kind(), source="evce", name="B/C", block=3, seat=Seat(7, 3))
     (point,) = points
     assert point.name == "evce/zone/B%2FC/power"
     assert [(r.unit, r.register) for r in point.registers] == [(7, 1000 + 3 * 60 + 6)]
@@ -197,7 +198,8 @@ def test_blocks_are_strides_from_the_first() -> None:
 
 @pytest.mark.parametrize(("block", "served"), [(None, False), (9, True), (10, False), (57, False)])
 def test_nothing_is_served_without_a_block_or_beyond_the_region(block: int | None, served: bool) -> None:
-    (point,) = place([number("power", 0)], kind(), source="evce", name="A", block=block, unit=1)
+    seat = Seat(1, block) if block is not None else None
+    (point,) = place([number("power", 0)], kind(), source="evce", name="A", block=block, seat=seat)
     assert (bool(point.registers), bool(point.objects)) == (served, served)
 
 
@@ -271,7 +273,9 @@ def test_objects_that_only_one_of_a_family_has_are_judged_too() -> None:
 def site(unit: int = 1) -> dict[str, PlacedPoint]:
     points = expand(kind(number("power", 0), LIMIT), "big", "big")
     placed = [
-        p for block in range(3) for p in place(points, kind(), source="evce", name=f"Z{block}", block=block, unit=unit)
+        p
+        for block in range(3)
+        for p in place(points, kind(), source="evce", name=f"Z{block}", block=block, seat=Seat(unit, block))
     ]
     return {point.name: point for point in placed}
 
@@ -310,7 +314,7 @@ def test_any_change_of_an_address_changes_the_hash(name: str, what: str) -> None
 
 
 def test_the_hash_is_never_the_sentinel_and_ignores_what_is_served_nowhere() -> None:
-    nowhere = {p.name: p for p in place([number("x", 0)], kind(), source="e", name="N", block=None, unit=1)}
+    nowhere = {p.name: p for p in place([number("x", 0)], kind(), source="e", name="N", block=None, seat=None)}
     assert map_hash({**site(), **nowhere}) == map_hash(site())
     assert 0 <= map_hash(site()) < 0xFFFFFFFFFFFFFFFF
     assert map_hash(site(unit=2)) != map_hash(site())

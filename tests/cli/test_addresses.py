@@ -180,3 +180,23 @@ def test_a_renamed_name_that_is_expected_is_said(site: Path, book: Any, call: Ca
     text = "evce/station/Bay 1 still stands in `expect` of the configuration: write 'Bay 2' there before the next start"
     assert text in said.out.splitlines()
     assert book()["station/Bay 2"].block == 0
+
+
+def test_the_list_shows_the_unit_of_a_resource_where_there_is_one_each(site: Path, book: Any, call: Call) -> None:
+    entries = swapped()
+    entries[1].unit, entries[4].unit, entries[4].unit_block = 3, 9, 1
+    Store(site / "state").save_addresses(entries, {"evce": "sha256:ab"})
+    assert "unit" not in call("addresses", "list").out
+    config = (site / "config.yaml").read_text()
+    (site / "config.yaml").write_text(config.replace("modbus: {", "modbus: {units: per_resource, "))
+    lines = call("addresses", "list").out.splitlines()
+    assert lines[1].startswith("    1  evce/zone/Zone B  (id 2)  unit 3  waits: ")
+    rows = json.loads(call("addresses", "list", "--json").out)
+    assert [(row.get("unit"), row.get("unit_block")) for row in rows] == [
+        (None, None),
+        (3, None),
+        (None, None),
+        (None, None),
+        (9, 1),
+        (None, None),
+    ]

@@ -105,7 +105,8 @@ class Gateway:
             "bad": ["evce/zone/B/power: the answer has no power"],
             "foreign_limits": {"evce/zone/C/reduction": 16.0},
             "certificates_ending": {"evce": {"ends": "2026-12-10", "days": 20}},
-            "without_address": {"evce/station": 4},
+            "without_address": {"evce/station": 4, "evce/meter": 2},
+            "without_unit": {"evce/meter": 2},
             "alike": {"evce/zone": [["Zone A", "zone a"]]},
             "counters_restarted": {"evce/station/Bay 1/energy": [120.5, 0.0]},
             "modbus": {"port": 502, "clients": []},
@@ -317,6 +318,7 @@ async def test_status(ask: Ask, gateway: Gateway) -> None:
         "  names alike evce/zone: 'Zone A', 'zone a' differ by case, spaces or Unicode form only",
         "  counter restarted evce/station/Bay 1/energy: from 120.5 to 0, its equipment was replaced",
         "  no address left for 4 of evce/station: raise `capacity` in the mapping",
+        "  no Modbus unit left for 2 of evce/meter: 247 are the most; another `modbus.units` needs fewer",
         "modbus: port 502, 0 clients",
     ]
 

@@ -76,7 +76,9 @@ def test_a_password_inside_a_url_never_shows(tmp_path: Path) -> None:
         ("unit", "true", False),
         ("word_order", "little", True),
         ("word_order", "BIG", False),
-        ("units", "per_source", False),
+        ("units", "per_source", True),
+        ("units", "per_resource", True),
+        ("units", "per_zone", False),
         ("max_connections", 0, False),
     ],
 )

@@ -204,6 +204,20 @@ def test_C09_a_fight_over_the_session_is_no_faster_than_three_in_ten_minutes():
     assert len(times) >= 6
 
 
+def test_C09_a_request_that_never_arrived_does_not_count_as_one_of_the_three():
+    made = product().ready()
+    made.ask(SIXTY)
+    made.run(10)
+    for _ in range(6):
+        made.delivery.lost()
+        made.held, made.outcome = None, "failed"
+        made.ready().run(0.2)
+    made.delivery.lost()
+    made.outcome = "done"
+    made.ready().run(1)
+    assert made.held == 60.0
+
+
 # -- C10 -------------------------------------------------------------------------------------------------------------
 
 
@@ -310,3 +324,98 @@ def test_patience_forgets_failures_but_not_reassertions():
 def test_a_target_is_a_value_or_a_release():
     assert Target(60.0) != RELEASE
     assert not SIXTY.release
+
+
+# -- small promises --------------------------------------------------------------------------------------------------
+
+
+def test_C08_reads_back_at_once_and_after_1_3_and_10_s():
+    """A product that takes a second to apply is in force after a second, not after three."""
+    made = product().ready()
+    made.takes = False
+    made.ask(SIXTY)
+    made.run(0.5)
+    made.held = 60.0
+    made.run(0.6)
+    assert made.delivery.status is S.IN_FORCE
+    made = product().ready()
+    made.ask(SIXTY)
+    assert made.delivery.next_action(made.now) is Action.PUT
+    made.delivery.put_done(made.now, certain=True)
+    ticks = [tick / 10 for tick in range(200)]
+    asked = [at for at in ticks if made.delivery.next_action(made.now + at) is Action.GET]
+    assert asked == [0.0, 1.0, 3.0, 10.0, 15.0]
+
+
+def test_C08_a_read_back_that_comes_late_repeats_as_well():
+    made = product().ready()
+    made.ask(SIXTY)
+    assert made.delivery.next_action(100.0) is Action.PUT
+    made.delivery.put_done(100.0, certain=True)
+    made.delivery.read_back(104.7, agrees=False, what="250", began=104.6)
+    assert made.delivery.next_action(104.8) is Action.GET
+    made.delivery.read_back(104.9, agrees=False, what="250", began=104.85)
+    assert made.delivery.next_action(104.9) is Action.PUT
+
+
+def test_C09_what_was_confirmed_and_is_ignored_now_is_sent_three_times_in_ten_minutes():
+    made = product().ready()
+    made.ask(SIXTY)
+    made.run(20)
+    made.held, made.takes = 200.0, False
+    made.run(7200)
+    times = [at for at, _ in made.puts[1:]]
+    for at in times:
+        assert sum(at <= other < at + 600 for other in times) <= 3
+    assert len(times) >= 10
+
+
+def test_C12_alarm_is_not_excused_before_our_end():
+    made = product(on_conflict="alarm", valid_for_s=600.0).ready()
+    made.ask(SIXTY)
+    made.run(20)
+    made.held = 200.0
+    made.run(250)
+    assert made.sent == [SIXTY]
+    assert made.delivery.status is S.OVERRIDDEN
+
+
+def test_C12_nothing_expires_after_a_release_or_before_anything_was_sent():
+    made = expiring()
+    assert made.delivery.expired(5000.0)
+    made.ask(RELEASE)
+    made.run(5)
+    assert not made.delivery.expired(5000.0)
+    assert not Delivery(valid_for_s=600.0).expired(5000.0)
+
+
+def test_an_equal_target_is_a_refresh_and_a_value_is_not_tighter_unless_said():
+    made = product().ready()
+    made.ask(SIXTY)
+    made.run(1.9)
+    made.ask(Target(60.0))
+    assert made.delivery.status is S.IN_FORCE
+    made.delivery.ask(FORTY, made.now)
+    made.run(3)
+    assert made.times == [0.0, 2.4]
+
+
+def test_slow_repeats_double_from_1_to_10_minutes():
+    made, waits = Patience(middle), []
+    for _ in range(6):
+        waits.append(made.slow_due(0.0))
+        made.repeated()
+    assert waits == [60.0, 120.0, 240.0, 480.0, 600.0, 600.0]
+
+
+def test_nothing_to_wake_for_while_a_request_is_under_way_or_nothing_may_be_sent():
+    made = product().ready()
+    made.takes = False
+    made.ask(SIXTY)
+    made.run(3.05)
+    assert made.delivery.status is S.RETRYING
+    made.delivery.put_failed(made.now, "no connection")
+    made.ask(FORTY)
+    made.delivery.lost()
+    assert made.delivery.wake_at() is None
+    assert made.delivery.next_action(made.now + 100) is None

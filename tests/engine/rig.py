@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from gateway.addressing import AddressBook
+from gateway.addressing import AddressBook, UnitPlan
 from gateway.core.delivery import Authority, WriteStatus
 from gateway.core.lease import GroupTerms
 from gateway.core.point import KindSpec
@@ -169,7 +169,7 @@ class Plant:
             self.clock,
             word_order="big",
             byte_order="big",
-            unit=1,
+            units=UnitPlan(self.book, {}),
             on_placed=lambda resource, _points: self._learn(resource),
             on_dirty=lambda: None,
             on_lost=self.desk.lost,

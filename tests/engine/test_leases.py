@@ -85,9 +85,7 @@ async def test_C04_countdown_is_readable_and_ends_at_0():
     assert plant.receipt("lease_left_s") == 0
 
 
-@pytest.mark.parametrize(
-    ("on_loss", "value", "winner"), [(HOLD, 40.0, 10), (RELEASE, 250.0, 0), (VALUE, 16.0, 10)]
-)
+@pytest.mark.parametrize(("on_loss", "value", "winner"), [(HOLD, 40.0, 10), (RELEASE, 250.0, 0), (VALUE, 16.0, 10)])
 async def test_W08_C05_at_its_end_on_bms_loss_acts_on_the_slot_and_authority_says_failsafe(on_loss, value, winner):
     plant = offline(groups=leased(on_loss))
     await plant.ask(40.0, origin=BMS)

@@ -7,6 +7,7 @@ import pytest
 from gateway.core.delivery import Authority, WriteStatus
 from gateway.core.errors import CommandRejected, Reject
 from gateway.core.lease import Loss
+from gateway.sources import MappedSource
 from tests.engine.limits import in_force, limits_up, pass_time, zone_kinds
 from tests.engine.lives import BACNET, BMS, CLI, HOLD, RELEASE, again, alarms, leased, limit
 from tests.engine.rig import Plant, limit_of, puts, until
@@ -143,6 +144,22 @@ async def test_C06_what_a_person_wrote_is_released_upstream_at_its_end(evce, pla
         await ticking(plant, 12)
         await until(lambda: limit_of(evce) is None)
         await until(lambda: plant.status() is S.IDLE)
+
+
+async def test_C07_another_certificate_means_reading_before_anything_is_sent(evce, plant, monkeypatch):
+    shown = ["sha256:one"]
+    monkeypatch.setattr(MappedSource, "certificate", property(lambda _self: shown[0]))
+    plant.add("evce", evce)
+    async with plant.running():
+        await running_limit(plant)
+        silent = evce.faults.add(REDUCTION, method="GET", status=500)
+        shown[0] = "sha256:two"
+        await until(lambda: plant.status() is S.BLOCKED)
+        await plant.ask(50.0)
+        await ticking(plant, 10)
+        assert puts(evce) == [(200, 60.0)]
+        evce.faults.remove(silent)
+        await in_force(plant, 50.0)
 
 
 # -- failsafe upstream -----------------------------------------------------------------------------------------------

@@ -78,9 +78,7 @@ async def test_C10_the_mark_of_a_slot_that_failsafe_released_comes_back():
     assert born.desk._points[born.index(POINT)].release_due
 
 
-@pytest.mark.parametrize(
-    ("on_loss", "shown"), [(HOLD, 250.0), (RELEASE, 250.0), (VALUE, 16.0)]
-)
+@pytest.mark.parametrize(("on_loss", "shown"), [(HOLD, 250.0), (RELEASE, 250.0), (VALUE, 16.0)])
 async def test_C10_a_slot_that_todays_range_forbids_counts_as_lost_and_is_never_held(on_loss, shown):
     plant = offline(groups=leased(on_loss, 0.0))
     await plant.ask(200.0, origin=BMS)
@@ -296,7 +294,7 @@ async def test_C13_dry_run_may_not_begin_while_a_slot_is_set_or_a_release_pends(
     await plant.ask(40.0, origin=BMS)
     text = restart(plant, policy=DRY).desk.obstacle
     assert text == (
-        "limits are set or being released (evce/zone/0/reduction): release them first, then turn dry run on"
+        "limits are set or being released (evce/zone/Zone A/reduction): release them first, then turn dry run on"
     )
     await plant.ask(None, origin=BMS)
     assert restart(plant, policy=DRY).desk.obstacle == text

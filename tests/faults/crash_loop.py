@@ -22,7 +22,6 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -32,6 +31,7 @@ from gateway.simulator import EvceSimulator
 from gateway.store.evidence import EvidenceBook, Wanted
 from gateway.web import ControlError, ask_daemon
 from tests.faults.asked import Held, Slot, Zone
+from tests.faults.score import Score, report
 from tests.site import free_port, site_files
 
 ZONES = 3
@@ -41,28 +41,6 @@ IN_FORCE_S = 25.0
 START_S = 20.0
 DEFINITE = (1, 2, 3)
 """Modbus exceptions that say for certain that nothing was changed."""
-
-
-@dataclass
-class Score:
-    """What the rounds came to; `findings` are sentences, each of them a fault."""
-
-    rounds: int = 0
-    kills: int = 0
-    accepted: int = 0
-    refused: int = 0
-    unanswered: int = 0
-    imports: int = 0
-    faulted: int = 0
-    lost: int = 0
-    moved: int = 0
-    wrong_zone: int = 0
-    broken: int = 0
-    unrecorded: int = 0
-    failed_starts: int = 0
-    puts: int = 0
-    in_force_s: list[float] = field(default_factory=list)
-    findings: list[str] = field(default_factory=list)
 
 
 class Loop:
@@ -102,7 +80,7 @@ class Loop:
                 child.kill()
                 self.score.kills += 1
             else:
-                self._finding(
+                self.score.found(
                     "failed_starts", f"the gateway ended by itself with {child.returncode}: {self._log_end()}"
                 )
             await child.wait()
@@ -113,10 +91,6 @@ class Loop:
 
     def _log_end(self) -> list[str]:
         return (self.folder / "log").read_text(encoding="utf-8").splitlines()[-4:]
-
-    def _finding(self, what: str, text: str) -> None:
-        setattr(self.score, what, getattr(self.score, what) + 1)
-        self.score.findings.append(f"round {self.score.rounds}: {text}")
 
     # -- clients -----------------------------------------------------------------------------------------------------
 
@@ -210,7 +184,7 @@ class Loop:
             await asyncio.sleep(0.05)
         self.score.in_force_s.append(time.monotonic() - began)
         for zone, held in self._wrong().items():
-            self._finding("lost", await self._describe(zone, held))
+            self.score.found("lost", await self._describe(zone, held))
         await self.look_at_addresses()
         self._judge_evidence()
         self._judge_puts()
@@ -235,7 +209,7 @@ class Loop:
                 rows = await self._ask("GET", "/points")
             except ControlError:
                 if time.monotonic() > deadline or self._child is None or self._child.returncode is not None:
-                    self._finding("failed_starts", f"the gateway does not answer: {self._log_end()}")
+                    self.score.found("failed_starts", f"the gateway does not answer: {self._log_end()}")
                     return
                 await asyncio.sleep(0.05)
                 continue
@@ -245,7 +219,7 @@ class Loop:
             }
             for point, place in self._places.items():
                 if point in places and places[point] != place:
-                    self._finding("moved", f"{point} was at {place} and is at {places[point]}")
+                    self.score.found("moved", f"{point} was at {place} and is at {places[point]}")
             self._places = {**places, **self._places}
             return
 
@@ -253,7 +227,7 @@ class Loop:
         book = EvidenceBook(self.folder / "state")
         verdict = book.verify()
         if verdict.broken:
-            self._finding("broken", f"evidence at record {verdict.at}: {verdict.broken}")
+            self.score.found("broken", f"evidence at record {verdict.at}: {verdict.broken}")
             return
         kept = Counter(
             (record["point"], float(record["new"]))
@@ -264,7 +238,7 @@ class Loop:
             point = f"evce/zone/{zone.name}/reduction"
             missing = {value: count for value, count in zone.told.items() if kept[point, value] < count}
             if missing:
-                self._finding("unrecorded", f"{point}: answered, and without a record: {missing}")
+                self.score.found("unrecorded", f"{point}: answered, and without a record: {missing}")
                 zone.told = Counter({value: kept[point, value] for value in zone.told})
 
     def _judge_puts(self) -> None:
@@ -278,7 +252,7 @@ class Loop:
             value = _carried(item.body)
             name = self._names.get(int(item.path.rsplit("/", 2)[1]), "")
             if name not in owners or (value is not None and not owners[name].owns(value)):
-                self._finding("wrong_zone", f"{item.path} ({name}) received {item.body}")
+                self.score.found("wrong_zone", f"{item.path} ({name}) received {item.body}")
 
     # -- the rounds --------------------------------------------------------------------------------------------------
 
@@ -346,31 +320,6 @@ async def crash(folder: Path, rounds: int, seed: int, dialect: str) -> Score:
     """Runs the rounds in a folder."""
     async with looping(folder, dialect, seed) as loop:
         return await loop.run(rounds)
-
-
-def report(score: Score, wall_s: float) -> str:
-    """The table."""
-    waits = sorted(score.in_force_s) or [0.0]
-    rows = {
-        "rounds": score.rounds,
-        "kills": score.kills,
-        "writes and releases answered": score.accepted,
-        "refused": score.refused,
-        "unanswered": score.unanswered,
-        "imports (every id changed)": score.imports,
-        "PUTs received": score.puts,
-        "rounds with a persistence fault": score.faulted,
-        "in force after a restart, median s": f"{waits[len(waits) // 2]:.1f}",
-        "  longest s": f"{waits[-1]:.1f}",
-        "accepted commands lost": score.lost,
-        "accepted writes without a record": score.unrecorded,
-        "addresses moved": score.moved,
-        "requests to a wrong zone": score.wrong_zone,
-        "broken evidence": score.broken,
-        "failed starts": score.failed_starts,
-        "wall time s": f"{wall_s:.0f}",
-    }
-    return "\n".join([*(f"{name:36}{value:>8}" for name, value in rows.items()), *score.findings])
 
 
 def main() -> int:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.faults.asked import Slot, Zone
-from tests.faults.crash_loop import crash, report
+from tests.faults.crash_loop import crash
+from tests.faults.score import report
 
 
 def zone() -> Zone:

@@ -45,6 +45,30 @@ async def test_U26_U27_U33_unusable_answers(evce, session, fault, text):
     assert (await own.request("GET", "/pms")).status == 200
 
 
+def test_U33_a_member_that_stands_twice_among_very_many_is_found_at_once():
+    members = ",".join(f'"k{i}":1' for i in range(100_000))
+    began = time.monotonic()
+    with pytest.raises(BadAnswer, match="the member 'k99999' stands twice"):
+        decode(f'{{{members},"k99999":2}}'.encode(), "GET /x")
+    assert time.monotonic() - began < 2.0
+
+
+def test_U33_I08_half_a_surrogate_pair_can_be_written_down_and_a_whole_one_stays():
+    text = rb'{"\ud800": ["a\ud83d\ude00b", {"n": "x\udfff"}], "\\ud800": 1}'
+    assert decode(text, "GET /x") == {"\ufffd": ["a\U0001f600b", {"n": "x\ufffd"}], "\\ud800": 1}
+    with pytest.raises(BadAnswer, match="not UTF-8"):
+        decode(b'"\xed\xa0\x80"', "GET /x")
+
+
+async def test_a_query_of_hundreds_of_names_is_not_repeated_in_full(evce, session):
+    own = session(evce)
+    await own.open()
+    with pytest.raises(Refused) as caught:
+        await own.request("GET", "/nothing?params=" + ",".join(f"name_{i}" for i in range(300)))
+    assert str(caught.value).startswith("GET /api/v2/nothing?params=name_0,name_1")
+    assert len(str(caught.value)) < 250
+
+
 async def test_answer_just_under_the_cap_is_read(evce, session):
     own = session(evce, largest=20_000)
     await own.open()
@@ -155,6 +179,16 @@ async def test_U34_retry_after(evce, session, header, wait_s):
     with pytest.raises(Refused, match=r"GET /api/v2/pms: 429 'too many'") as caught:
         await own.request("GET", "/pms")
     assert (caught.value.status, caught.value.retry_after_s) == (429, wait_s)
+
+
+async def test_U34_retry_after_as_a_time_is_by_the_products_clock(evce, session):
+    own = session(evce)
+    await own.open()
+    clocks = {"Date": "Mon, 05 Jan 2015 10:00:00 GMT", "Retry-After": "Mon, 05 Jan 2015 10:01:30 GMT"}
+    evce.faults.add("/pms", status=503, headers=clocks)
+    with pytest.raises(Refused) as caught:
+        await own.request("GET", "/pms")
+    assert caught.value.retry_after_s == 90.0
 
 
 @pytest.mark.parametrize(

@@ -97,12 +97,28 @@ def test_the_file_is_for_people(store: Store) -> None:
     assert stat.S_IMODE((store.folder / ADDRESSES).stat().st_mode) == 0o600
 
 
+def test_modbus_units_stand_beside_the_blocks(store: Store) -> None:
+    entries = [
+        Entry("evce", "station", "Bay 1", "1", 0, unit=2),
+        Entry("evce", "connector", "Bay 1#2", "2", 7, unit=2, unit_block=1),
+        Entry("evce", "zone", "B", None, 1, retired=True, unit=247),
+    ]
+    store.save_addresses(entries)
+    assert store.load_addresses().entries == entries
+    assert (store.folder / ADDRESSES).read_text(encoding="utf-8").splitlines()[5:] == [
+        '  - {source: "evce", kind: "station", name: "Bay 1", id: "1", block: 0, unit: 2, unit_block: 0}',
+        '  - {source: "evce", kind: "connector", name: "Bay 1#2", id: "2", block: 7, unit: 2, unit_block: 1}',
+        '  - {source: "evce", kind: "zone", name: "B", id: null, block: 1, retired: true, unit: 247, unit_block: 0}',
+    ]
+
+
 def test_a_hand_made_file_needs_no_count(store: Store) -> None:
     write(store, "version: 1\nblocks:\n- {source: evce, kind: zone, name: no, block: 4}\n")
     assert store.load_addresses().entries == [Entry("evce", "zone", "no", None, 4)]
 
 
 ROW = "- {{source: e, kind: z, name: {}, block: {}}}\n"
+UNIT = "- {{source: e, kind: z, name: {}, block: {}, unit: 2, unit_block: 0}}\n"
 BROKEN = {
     "empty": "",
     "garbage": "\x00\x01\x02",
@@ -114,6 +130,8 @@ BROKEN = {
     "a name twice": f"version: 1\nblocks:\n{ROW.format('A', 0)}{ROW.format('A', 1)}",
     "a block twice": f"version: 1\nblocks:\n{ROW.format('A', 0)}{ROW.format('B', 0)}",
     "a negative block": "version: 1\nblocks:\n- {source: e, kind: z, name: A, block: -1}\n",
+    "a unit twice": f"version: 2\nblocks:\n{UNIT.format('A', 0)}{UNIT.format('B', 1)}",
+    "no such unit": "version: 2\nblocks:\n- {source: e, kind: z, name: A, block: 0, unit: 248}\n",
 }
 
 

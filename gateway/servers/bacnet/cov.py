@@ -22,10 +22,9 @@ from gateway.servers.bacnet.device import APDU_RETRIES, APDU_TIMEOUT_MS
 from gateway.servers.bacnet.points import PointRecord
 from gateway.servers.bacnet.services import MOST_OCTETS
 from gateway.servers.bacnet.standard import ABORT_BUFFER_OVERFLOW, Prop, Refusal, Service, Unconfirmed
+from gateway.servers.bacnet.status import Sparing
 from gateway.servers.bacnet.store import ObjectStore
 from gateway.servers.bacnet.subscriptions import Book, Flight, Subscriber, Subscription, Wish
-
-log = logging.getLogger(__name__)
 
 PASS_S = 0.01
 """Between two passes while something waits."""
@@ -63,6 +62,7 @@ class Cov:
         self._store = store
         self._now = now
         self._wake = wake
+        self._log = Sparing(logging.getLogger(__name__))
         self._number = count()
         self._ready: deque[Subscriber] = deque()
         self._later: list[tuple[float, int, Subscription]] = []
@@ -231,7 +231,7 @@ class Cov:
         if subscription.refused >= MOST_FAILURES:
             process, name = subscription.wish.process, self._name(subscription.wish.key)
             text = "bacnet: %s refused %d notifications of %s (process %d); this subscription is ended"
-            log.warning(text, subscriber.text, MOST_FAILURES, name, process)
+            self._log.warning(self._now(), text, subscriber.text, MOST_FAILURES, name, process)
             self.book.end(subscription)
 
     def _land(self, subscriber: Subscriber) -> None:
@@ -277,4 +277,4 @@ class Cov:
         for each in over:
             self.book.end(each)
         text = "bacnet: %s acknowledged none of %d notifications; its %d subscriptions are ended"
-        log.warning(text, subscriber.text, MOST_FAILURES, len(over))
+        self._log.warning(self._now(), text, subscriber.text, MOST_FAILURES, len(over))

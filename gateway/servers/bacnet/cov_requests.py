@@ -8,7 +8,6 @@ from typing import NamedTuple
 from bacpypes3.pdu import Address
 
 from gateway.servers.bacnet import codec
-from gateway.servers.bacnet.codec import Malformed, RejectReason, Tags
 from gateway.servers.bacnet.cov import Cov
 from gateway.servers.bacnet.points import PointRecord
 from gateway.servers.bacnet.services import error, reject, simple_ack
@@ -22,6 +21,7 @@ from gateway.servers.bacnet.standard import (
 )
 from gateway.servers.bacnet.store import ObjectStore
 from gateway.servers.bacnet.subscriptions import WATCHABLE, Wish
+from gateway.servers.bacnet.tags import Malformed, RejectReason, Tags
 
 OPEN_4, CLOSE_4 = codec.opening(4)[0], codec.closing(4)[0]
 

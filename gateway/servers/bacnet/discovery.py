@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from gateway.servers.bacnet import codec
-from gateway.servers.bacnet.codec import Malformed, Tags
 from gateway.servers.bacnet.objects import Record
 from gateway.servers.bacnet.standard import MAX_APDU, WILDCARD, Unconfirmed
 from gateway.servers.bacnet.store import ObjectStore
+from gateway.servers.bacnet.tags import Malformed, Tags, decode_text
 
 SEGMENTED_BOTH = 0
 UNCONFIRMED = 0x10
@@ -51,7 +51,7 @@ class Discovery:
         if tags.has(2):
             record = self._store.get(tags.key(2))
         else:
-            name = codec.decode_text(tags.context(3, 1, 1000))
+            name = decode_text(tags.context(3, 1, 1000))
             record = self._store.find(name) if name is not None else None
         tags.finish()
         if not wanted or record is None:

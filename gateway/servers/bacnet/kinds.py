@@ -10,7 +10,6 @@ from gateway.core.point import Factor, ObjectSpec, PointSpec
 from gateway.core.value import Value, ValueKind
 from gateway.engine.ports import Commands
 from gateway.servers.bacnet import codec
-from gateway.servers.bacnet.codec import Primitive
 from gateway.servers.bacnet.points import NAN, STATUS, PointRecord
 from gateway.servers.bacnet.standard import (
     CHARACTER_SET_NOT_SUPPORTED,
@@ -19,6 +18,7 @@ from gateway.servers.bacnet.standard import (
     Prop,
     Refusal,
 )
+from gateway.servers.bacnet.tags import Primitive, decode_text
 from gateway.servers.bacnet.units import NO_UNITS, NUMBERS
 
 PACK_REAL = struct.Struct(">Bf").pack
@@ -189,7 +189,7 @@ class TextRecord(PointRecord):
     def accept(self, value: Primitive) -> Value:
         if value.tag != codec.TEXT:
             raise Refusal(INVALID_DATA_TYPE)
-        text = codec.decode_text(value.data)
+        text = decode_text(value.data)
         if text is None:
             raise Refusal(CHARACTER_SET_NOT_SUPPORTED)
         return text

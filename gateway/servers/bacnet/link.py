@@ -24,6 +24,8 @@ Quick = Callable[[bytes, str], bytes | None]
 """NPDU and client's IP address to the answering NPDU, None if it must go through the layers."""
 
 BVLL_TYPE, ORIGINAL_UNICAST, BVLL_HEAD = 0x81, 0x0A, 4
+MORE_AT_ONCE, LONGEST = 15, 2048
+"""Datagrams taken in one turn of the loop beside the first, and their octets."""
 MOST_PENDING = 512
 """Datagrams inside the layers at any time; more are dropped."""
 
@@ -31,17 +33,15 @@ MOST_PENDING = 512
 class Inlet(IPv4DatagramProtocol):  # type: ignore[misc]  # bacpypes3 has no types
     """One socket; `quick` is None for the one that hears broadcasts."""
 
-    def __init__(self, port: UdpPort, quick: Quick | None) -> None:
+    def __init__(self, port: UdpPort, sock: socket.socket, quick: Quick | None) -> None:
         self.server = port
+        self._socket = sock
         self._quick = quick
-        self._transport: asyncio.DatagramTransport | None = None
         self.closed = asyncio.Event()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Takes the open socket."""
         super().connection_made(transport)
-        if isinstance(transport, asyncio.DatagramTransport):
-            self._transport = transport
         if self._quick is None:
             self.destination = LocalBroadcast()
 
@@ -51,14 +51,23 @@ class Inlet(IPv4DatagramProtocol):  # type: ignore[misc]  # bacpypes3 has no typ
         self.closed.set()
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        """Takes a datagram, and those that wait behind it: a turn of the loop for each costs more than its answer."""
+        self._take(data, addr)
+        for _ in range(MORE_AT_ONCE):
+            try:
+                data, addr = self._socket.recvfrom(LONGEST)
+            except OSError:  # nothing waits, or a trouble that the loop's own next read will tell
+                return
+            self._take(data, addr)
+
+    def _take(self, data: bytes, addr: tuple[str, int]) -> None:
         """Answers a plain read at once, hands everything else to the layers."""
         if addr == self.server.local_address:
             return
-        if self._quick is not None and self._transport is not None and is_unicast(data):
+        if self._quick is not None and is_unicast(data):
             npdu = self._quick(data[BVLL_HEAD:], addr[0])
             if npdu is not None:
-                head = bytes((BVLL_TYPE, ORIGINAL_UNICAST)) + (BVLL_HEAD + len(npdu)).to_bytes(2, "big")
-                self._transport.sendto(head + npdu, addr)
+                self.server.send_npdu(npdu, addr)
                 return
         if self.server.admit():
             super().datagram_received(data, addr)
@@ -77,6 +86,7 @@ class UdpPort(Server[PDU]):  # type: ignore[misc]  # bacpypes3 has no types
         self._host = str(interface.ip)
         self._traffic = traffic
         self._quick: Quick | None = None
+        self._socket: socket.socket | None = None
         self._gone = False
         self._pending = 0
         self._transports: list[asyncio.DatagramTransport] = []
@@ -106,10 +116,11 @@ class UdpPort(Server[PDU]):  # type: ignore[misc]  # bacpypes3 has no types
             own.close()
             raise
         for sock, taker in sockets:
-            inlet = Inlet(self, taker)
+            inlet = Inlet(self, sock, taker)
             self._inlets.append(inlet)
             transport, _ = await loop.create_datagram_endpoint(lambda inlet=inlet: inlet, sock=sock)  # type: ignore[misc]
             self._transports.append(transport)
+        self._socket = own
         return self.local_address[1]
 
     async def mend(self) -> bool:
@@ -137,9 +148,19 @@ class UdpPort(Server[PDU]):  # type: ignore[misc]  # bacpypes3 has no types
         return True
 
     def send(self, datagram: bytes, address: tuple[str, int]) -> None:
-        """Sends one datagram as it is."""
-        if self._transports:
+        """Sends one datagram as it is; one that cannot leave is lost, as any datagram may be."""
+        if self._socket is None:
+            return
+        try:
+            self._socket.sendto(datagram, address)
+        except BlockingIOError:
             self._transports[0].sendto(datagram, address)
+        except OSError:
+            self._traffic.dropped += 1
+
+    def send_npdu(self, npdu: bytes, address: tuple[str, int]) -> None:
+        """Sends an NPDU to one station of this network, past bacpypes3's layers, which cost three times as much."""
+        self.send(bytes((BVLL_TYPE, ORIGINAL_UNICAST)) + (BVLL_HEAD + len(npdu)).to_bytes(2, "big") + npdu, address)
 
     def admit(self) -> bool:
         """Makes room for one more datagram in the layers, if there is any."""
@@ -165,14 +186,14 @@ class UdpPort(Server[PDU]):  # type: ignore[misc]  # bacpypes3 has no types
         target = pdu.pduDestination
         if isinstance(target, LocalBroadcast):
             if self._broadcast:
-                self._transports[0].sendto(bytes(pdu.pduData), (self._broadcast, self.local_address[1]))
+                self.send(bytes(pdu.pduData), (self._broadcast, self.local_address[1]))
             return
         address = target if isinstance(target, IPv4Address) else IPv4Address(target)
         self.send(bytes(pdu.pduData), address.addrTuple)
 
     async def close(self) -> None:
         """Closes the sockets; they are free on return."""
-        self._quick = None
+        self._quick = self._socket = None
         for transport in self._transports:
             transport.close()
         for inlet in self._inlets:

@@ -14,8 +14,6 @@ from enum import IntEnum
 from ipaddress import IPv4Network
 
 from gateway.engine.alarms import Alarms
-from gateway.servers.bacnet import codec
-from gateway.servers.bacnet.codec import Malformed, RejectReason, Tags
 from gateway.servers.bacnet.cov import Cov
 from gateway.servers.bacnet.services import error, reject, simple_ack
 from gateway.servers.bacnet.standard import (
@@ -26,7 +24,8 @@ from gateway.servers.bacnet.standard import (
     Refusal,
     Service,
 )
-from gateway.servers.bacnet.status import LOG_EVERY_S
+from gateway.servers.bacnet.status import Sparing
+from gateway.servers.bacnet.tags import Malformed, RejectReason, Tags, decode_text
 from gateway.servers.bacnet.writes import Peer
 
 log = logging.getLogger(__name__)
@@ -80,7 +79,7 @@ class Management:
         self._alarms = alarms
         self._now = now
         self._until = math.inf
-        self._log_again_at = -math.inf
+        self._refusals = Sparing(log, lines=1)
 
     def answer(self, service: int, invoke: int, body: bytes, peer: Peer) -> bytes | None:
         """The answer, None if the service is none that is served."""
@@ -150,18 +149,17 @@ class Management:
             raise Refusal(PASSWORD_FAILURE)
 
     def _told(self, service: int, cause: Error, peer: Peer) -> None:
-        """One line a minute: a refusal may be somebody who tries passwords."""
-        if self._now() >= self._log_again_at:
-            self._log_again_at = self._now() + LOG_EVERY_S
-            reason = "the password is wrong" if cause == PASSWORD_FAILURE else "it may not, or this is not done here"
-            log.warning("bacnet: %s was refused %s: %s", peer.text, Service(service).name.lower(), reason)
+        """A refusal may be somebody who tries passwords."""
+        reason = "the password is wrong" if cause == PASSWORD_FAILURE else "it may not, or this is not done here"
+        name = Service(service).name.lower()
+        self._refusals.warning(self._now(), "bacnet: %s was refused %s: %s", peer.text, name, reason)
 
 
 def _password(tags: Tags, number: int) -> bytes:
     """The optional last parameter of both services, as UTF-8; nothing if it is left out."""
     found = ""
     if tags.has(number):
-        text = codec.decode_text(tags.context(number, 1, 1 + 4 * LONGEST_PASSWORD))
+        text = decode_text(tags.context(number, 1, 1 + 4 * LONGEST_PASSWORD))
         if text is None or len(text) > LONGEST_PASSWORD:
             raise Malformed(RejectReason.PARAMETER_OUT_OF_RANGE)
         found = text

@@ -16,7 +16,6 @@ from gateway.core.point import ObjectSpec, PointSpec
 from gateway.core.value import CONFIG_ERROR, GOOD, STALE, Sample, Value, ValueKind
 from gateway.engine.ports import Commands
 from gateway.servers.bacnet import codec
-from gateway.servers.bacnet.codec import Primitive
 from gateway.servers.bacnet.objects import (
     EVENT_FAULT,
     EVENT_NORMAL,
@@ -27,6 +26,7 @@ from gateway.servers.bacnet.objects import (
     shape,
 )
 from gateway.servers.bacnet.standard import Prop, Refusal, Reliability
+from gateway.servers.bacnet.tags import Primitive
 
 NAN = codec.real(math.nan)
 

@@ -10,8 +10,9 @@ from collections.abc import Callable
 
 from gateway.engine.alarms import Alarms
 from gateway.servers.bacnet import codec
-from gateway.servers.bacnet.codec import OBJECT_ID, Malformed, Tags
+from gateway.servers.bacnet.codec import OBJECT_ID
 from gateway.servers.bacnet.standard import WILDCARD, Unconfirmed
+from gateway.servers.bacnet.tags import Malformed, Tags
 
 DUPLICATE = "bacnet.duplicate"
 ASK_EVERY_S, ASK_AGAIN_S = 600.0, 60.0

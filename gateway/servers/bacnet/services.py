@@ -5,8 +5,10 @@ Rules of this file: an answer is a whole APDU; every well-formed or malformed re
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import NamedTuple
+
 from gateway.servers.bacnet import codec
-from gateway.servers.bacnet.codec import Malformed, RejectReason, Tags
 from gateway.servers.bacnet.objects import Record
 from gateway.servers.bacnet.standard import (
     UNKNOWN_OBJECT,
@@ -17,6 +19,7 @@ from gateway.servers.bacnet.standard import (
     Service,
 )
 from gateway.servers.bacnet.store import ObjectStore
+from gateway.servers.bacnet.tags import Malformed, RejectReason, Tags
 
 MOST_OCTETS = 255 * 1400
 """The longest answer: what fits the sequence numbers of one segmented answer."""
@@ -24,6 +27,10 @@ OPEN_1, CLOSE_1 = codec.opening(1), codec.closing(1)
 OPEN_3, CLOSE_3 = codec.opening(3), codec.closing(3)
 OPEN_4, CLOSE_4 = codec.opening(4), codec.closing(4)
 OPEN_5, CLOSE_5 = codec.opening(5), codec.closing(5)
+MOST_STEPS = 50_000
+"""Steps of all plans that are kept, some 10 MB."""
+NOTHING = -1
+"""In the last step of a plan: there is no value, only the octets at the end."""
 SPECIAL = frozenset({Prop.ALL, Prop.REQUIRED, Prop.OPTIONAL})
 
 
@@ -61,11 +68,30 @@ class TooLong(Exception):
     """An answer exceeds what can be sent at all."""
 
 
+class Step(NamedTuple):
+    """One property of an answer; `before` ends with the opening tag of the value."""
+
+    before: bytes
+    record: Record | None
+    prop: int
+    array_index: int | None
+
+
+Plan = tuple[Step, ...]
+
+
 class Reads:
-    """ReadProperty and ReadPropertyMultiple."""
+    """ReadProperty and ReadPropertyMultiple.
+
+    A BMS asks the same again and again, so what a request's octets mean is kept: its objects never go, and a value is
+    looked up anew each time.
+    """
 
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
+        self._single: dict[bytes, Plan] = {}
+        self._many: dict[bytes, Plan] = {}
+        self._kept = 0
 
     def answer(self, service: int, invoke: int, body: bytes) -> bytes | None:
         """The answer, None if the service is not a read."""
@@ -84,57 +110,82 @@ class Reads:
 
     def property(self, body: bytes) -> bytes:
         """ReadProperty-ACK (clause 15.5)."""
+        plan = self._single.get(body) or self._keep(self._single, body, self._plan_property(body))
+        before, record, prop, index = plan[0]
+        if record is None:
+            raise Refusal(UNKNOWN_OBJECT)
+        return before + record.encode(prop, index) + CLOSE_3
+
+    def _plan_property(self, body: bytes) -> Plan:
         tags = Tags(body)
         key, prop, index = tags.key(0), tags.number(1), tags.optional(2)
         tags.finish()
         record = self._store.get(key)
-        if record is None:
-            raise Refusal(UNKNOWN_OBJECT)
-        data = record.encode(prop, index)
         where = b"" if index is None else codec.context_unsigned(2, index)
-        head = codec.context_object_id(0, record.key) + codec.context_unsigned(1, prop)
-        return b"".join((head, where, OPEN_3, data, CLOSE_3))
+        head = codec.context_object_id(0, key if record is None else record.key) + codec.context_unsigned(1, prop)
+        return (Step(head + where + OPEN_3, record, prop, index),)
 
     def multiple(self, body: bytes) -> bytes:
         """ReadPropertyMultiple-ACK (clause 15.7): every element answered in request order, errors beside values."""
-        tags = Tags(body)
+        plan = self._many.get(body) or self._keep(self._many, body, self._plan_multiple(body))
         out: list[bytes] = []
         size = 0
+        for before, record, prop, index in plan:
+            out.append(before)
+            if prop == NOTHING:
+                continue
+            try:
+                if record is None:
+                    raise Refusal(UNKNOWN_OBJECT)
+                value = record.encode(prop, index)
+                out += (value, CLOSE_4)
+                size += len(value)
+                if size > MOST_OCTETS:
+                    raise TooLong
+            except Refusal as refusal:
+                out[-1] = before[:-1] + OPEN_5
+                out += (error_body(refusal.error), CLOSE_5)
+        return b"".join(out)
+
+    def _plan_multiple(self, body: bytes) -> Plan:
+        tags = Tags(body)
+        steps: list[Step] = []
+        before = b""
         while True:
             key = tags.key(0)
             record = self._store.get(key)
-            out += (codec.context_object_id(0, key if record is None else record.key), OPEN_1)
+            before += codec.context_object_id(0, key if record is None else record.key) + OPEN_1
             tags.expect(OPEN_1[0])
             while True:
                 prop, index = tags.number(0), tags.optional(1)
-                part = self._results(record, prop, index)
-                size += len(part)
-                if size > MOST_OCTETS:
-                    raise TooLong
-                out.append(part)
+                for each in _chosen(record, prop, index):
+                    where = codec.context_unsigned(2, each)
+                    where += b"" if index is None else codec.context_unsigned(3, index)
+                    steps.append(Step(before + where + OPEN_4, record, each, index))
+                    before = b""
                 if tags.at(CLOSE_1[0]):
                     break
             tags.expect(CLOSE_1[0])
-            out.append(CLOSE_1)
+            before += CLOSE_1
             if tags.done:
-                return b"".join(out)
+                return (*steps, Step(before, None, NOTHING, None))
 
-    def _results(self, record: Record | None, prop: int, index: int | None) -> bytes:
-        """The results of one reference; ALL, REQUIRED and OPTIONAL are many (clause 15.7.3.1.2)."""
-        if record is None or prop not in SPECIAL or index is not None:
-            return self._result(record, prop, index)
-        shape = record.shape
-        chosen = {Prop.ALL: shape.all, Prop.REQUIRED: shape.required, Prop.OPTIONAL: shape.optional}[Prop(prop)]
-        return b"".join(self._result(record, each, None) for each in chosen if each != Prop.PROPERTY_LIST)
+    def _keep(self, plans: dict[bytes, Plan], body: bytes, plan: Plan) -> Plan:
+        """Keeps a plan whose objects are all there; an object that is not yet may come."""
+        if all(step.record is not None or step.prop == NOTHING for step in plan):
+            self._kept += len(plan)
+            if self._kept > MOST_STEPS:
+                self._single.clear()
+                self._many.clear()
+                self._kept = len(plan)
+            plans[body] = plan
+        return plan
 
-    @staticmethod
-    def _result(record: Record | None, prop: int, index: int | None) -> bytes:
-        where = codec.context_unsigned(2, prop)
-        if index is not None:
-            where += codec.context_unsigned(3, index)
-        try:
-            if record is None:
-                raise Refusal(UNKNOWN_OBJECT)
-            return b"".join((where, OPEN_4, record.encode(prop, index), CLOSE_4))
-        except Refusal as refusal:
-            return b"".join((where, OPEN_5, error_body(refusal.error), CLOSE_5))
+
+def _chosen(record: Record | None, prop: int, index: int | None) -> Iterable[int]:
+    """The properties of one reference; ALL, REQUIRED and OPTIONAL are many (clause 15.7.3.1.2)."""
+    if record is None or prop not in SPECIAL or index is not None:
+        return (prop,)
+    shape = record.shape
+    chosen = {Prop.ALL: shape.all, Prop.REQUIRED: shape.required, Prop.OPTIONAL: shape.optional}[Prop(prop)]
+    return [each for each in chosen if each != Prop.PROPERTY_LIST]

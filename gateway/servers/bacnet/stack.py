@@ -19,7 +19,6 @@ from bacpypes3.comm import Client
 from bacpypes3.pdu import PDU, Address, GlobalBroadcast
 from bacpypes3.settings import settings
 
-from gateway.servers.bacnet.codec import RejectReason
 from gateway.servers.bacnet.cov import Cov, Datagram
 from gateway.servers.bacnet.cov_requests import CovRequests
 from gateway.servers.bacnet.device import APDU_RETRIES, APDU_SEGMENT_TIMEOUT_MS, APDU_TIMEOUT_MS
@@ -29,6 +28,7 @@ from gateway.servers.bacnet.presence import Presence
 from gateway.servers.bacnet.services import Reads, abort, reject
 from gateway.servers.bacnet.standard import MAX_APDU, MAX_SEGMENTS, Abort, Unconfirmed
 from gateway.servers.bacnet.status import LOG_EVERY_S, Traffic
+from gateway.servers.bacnet.tags import RejectReason
 from gateway.servers.bacnet.timekeeping import Timekeeping
 from gateway.servers.bacnet.transaction import Transaction
 from gateway.servers.bacnet.writes import Peer, Writes

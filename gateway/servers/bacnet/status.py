@@ -2,12 +2,37 @@
 
 from __future__ import annotations
 
+import logging
+import math
 from collections import OrderedDict
 from dataclasses import dataclass
 
 MOST_PEERS = 256
 LOG_EVERY_S = 60.0
 """Between two log lines about the same thing."""
+
+
+class Sparing:
+    """A logger that peers cannot make write without end: so many lines a minute, then one that counts the others."""
+
+    def __init__(self, log: logging.Logger, lines: int = 10) -> None:
+        self._log = log
+        self._lines = lines
+        self._left = lines
+        self._untold = 0
+        self._fill_at = -math.inf
+
+    def warning(self, now: float, text: str, *arguments: object) -> None:
+        """Writes a line, if there is room for one."""
+        if now >= self._fill_at:
+            if self._untold:
+                self._log.warning("bacnet: %d more lines of this kind were not written", self._untold)
+            self._left, self._untold, self._fill_at = self._lines, 0, now + LOG_EVERY_S
+        if self._left > 0:
+            self._left -= 1
+            self._log.warning(text, *arguments)
+        else:
+            self._untold += 1
 
 
 @dataclass(slots=True)

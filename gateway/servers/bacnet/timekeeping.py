@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 from gateway.engine.ports import Clock
 from gateway.servers.bacnet import codec
-from gateway.servers.bacnet.codec import DATE, TIME, Malformed, Tags
+from gateway.servers.bacnet.codec import DATE, TIME
 from gateway.servers.bacnet.device import DeviceRecord
 from gateway.servers.bacnet.standard import Prop, Unconfirmed
+from gateway.servers.bacnet.tags import Malformed, Tags
 
 
 @dataclass(frozen=True, slots=True)

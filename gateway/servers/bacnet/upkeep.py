@@ -9,7 +9,7 @@ import asyncio
 import math
 from collections.abc import Callable
 
-from bacpypes3.pdu import GlobalBroadcast
+from bacpypes3.pdu import Address, GlobalBroadcast
 
 from gateway.engine.alarms import Alarms
 from gateway.servers.bacnet.cov import PASS_S, Datagram
@@ -18,6 +18,8 @@ from gateway.servers.bacnet.link import UdpPort
 from gateway.servers.bacnet.stack import Parts, Responder
 
 LOST = "bacnet.interface"
+ASKS, TELLS = b"\x01\x04", b"\x01\x00"
+"""NPCI of an unrouted APDU that wants an answer, and of one that does not."""
 TICK_S, MEND_EVERY_S = 1.0, 5.0
 """Between two looks at everything, and at the sockets."""
 
@@ -70,7 +72,11 @@ class Upkeep:
         elif self.announce:
             await self._introduce()
         for datagram in self._parts.cov.pump():
-            await self._responder.notify(datagram)
+            to = datagram.destination
+            if to.addrType == Address.localStationAddr:
+                self._udp.send_npdu((ASKS if datagram.apdu[0] == 0 else TELLS) + datagram.apdu, to.addrTuple)
+            else:
+                await self._responder.notify(datagram)
         return self._parts.cov.rest_s()
 
     async def tick(self) -> None:

@@ -17,7 +17,6 @@ from gateway.core.priority import RESERVED_SLOT, Origin
 from gateway.core.value import GOOD, Sample, Value
 from gateway.engine.ports import Ask, Commands
 from gateway.servers.bacnet import codec
-from gateway.servers.bacnet.codec import Malformed, Primitive, RejectReason, Tags
 from gateway.servers.bacnet.points import PointRecord
 from gateway.servers.bacnet.services import CLOSE_1, OPEN_1, error, error_body, reject, simple_ack
 from gateway.servers.bacnet.standard import (
@@ -34,6 +33,7 @@ from gateway.servers.bacnet.standard import (
     Service,
 )
 from gateway.servers.bacnet.store import ObjectStore
+from gateway.servers.bacnet.tags import Malformed, Primitive, RejectReason, Tags
 
 LARGEST_HEARTBEAT = 0xFFFF
 ANSWER_WITHIN_S = 1.8

@@ -8,53 +8,26 @@ protocol or a limit loses its connection and nobody else's; timers are loop hand
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from struct import Struct
 from typing import Any, cast
 
-import structlog
 from pymodbus.server.requesthandler import ServerRequestHandler
 
-from gateway.core.errors import CommandRejected
-from gateway.core.priority import Origin
-from gateway.engine.ports import Ask
-from gateway.servers.modbus.codes import Code, Refusal, reject_code
+from gateway.servers.modbus.answers import Answers, Pending
 from gateway.servers.modbus.groups import ClientGroup
 from gateway.servers.modbus.house import House
-from gateway.servers.modbus.image import Image
 from gateway.servers.modbus.pace import Pace
 from gateway.servers.modbus.security import role_of
-from gateway.servers.modbus.writes import PARSERS, Write
 
 HEAD = Struct(">HHHBB")
 """MBAP header and function code: transaction, protocol, length of what follows, unit, function."""
-ANSWER = Struct(">HHHBBB")
-"""The same and one byte: a byte count or an exception code."""
-TWO_WORDS = Struct(">HH")
 READ = Struct(">HHHBBHH")
 """A whole read request, which is what a client sends nearly always: MBAP header, function, address, quantity."""
-LONGEST_PDU, LONGEST_ANSWERED = 253, 260
+LONGEST_ANSWERED = 260
 """A length field of 255..260 is answered with 03; beyond, framing is lost."""
-IDENTIFICATION = 43
-WHY = {
-    Code.ADDRESS: "a register there cannot be written",
-    Code.VALUE: "half of a value, or a quantity that does not fit",
-}
 WAITING_BYTES = 4096
-log = structlog.get_logger("modbus")
 CHUNK_BYTES = 16384
 UNREAD_BYTES = 65536
-
-
-@dataclass(frozen=True, slots=True)
-class Pending:
-    """A write that awaits acceptance, and where its answer goes."""
-
-    transaction: int
-    unit: int
-    function: int
-    image: Image
-    write: Write
 
 
 class Connection(ServerRequestHandler):
@@ -67,14 +40,13 @@ class Connection(ServerRequestHandler):
     """
 
     group: ClientGroup
-    _origin: Origin
+    _answers: Answers
 
     def __init__(self, shell: Any, house: House) -> None:
         super().__init__(shell, None, None, None)  # type: ignore[no-untyped-call]
         self._house = house
         self._wire: asyncio.Transport | None = None
         self._bytes = b""
-        self._strict = False
         self._dropped = False
         self._ended = False
         self._idle: asyncio.TimerHandle | None = None
@@ -85,8 +57,17 @@ class Connection(ServerRequestHandler):
         self.busy = False
         self.address = ""
         self.since = self.last = self.loop.time()
-        self.requests = self.exceptions = self.writes = 0
-        self._refused: tuple[int, int | None, str] | None = None
+        self.requests = 0
+
+    @property
+    def exceptions(self) -> int:
+        """Exception answers so far."""
+        return self._answers.exceptions
+
+    @property
+    def writes(self) -> int:
+        """Accepted writes so far."""
+        return self._answers.writes
 
     def callback_connected(self) -> None:
         """Lets the client in, or shuts the door before a byte is read."""
@@ -98,10 +79,10 @@ class Connection(ServerRequestHandler):
         if group is None:
             self.abort()
             return
-        self.group, self._strict = group, group.gaps == "strict"
+        self.group = group
         self.address = f"[{peer[0]}]:{peer[1]}" if ":" in peer[0] else f"{peer[0]}:{peer[1]}"
         wire.set_write_buffer_limits(high=UNREAD_BYTES)
-        self._origin = Origin("modbus", self.address, group.name)
+        self._answers = Answers(self._house, group, self.address)
         if group.requests_per_s is not None:
             self._pace = Pace(group.requests_per_s, self.loop.time())
         self._idle = self.loop.call_later(self._house.idle_s, self._check_idle)
@@ -148,7 +129,7 @@ class Connection(ServerRequestHandler):
             if (protocol, length) == (0, 6) and function in {3, 4}:
                 self.requests += 1
                 self._house.counters.requests += 1
-                self._send(self._read_registers(transaction, unit, function, address, count))
+                self._send(self._answers.read(transaction, unit, function, address, count))
                 return
         self._bytes = self._bytes + data if self._bytes else data
         if not self.busy:
@@ -184,9 +165,9 @@ class Connection(ServerRequestHandler):
             position = end
             self.requests += 1
             if function in {3, 4}:
-                out += self._read_part(transaction, unit, function, data[start:end])
+                out += self._answers.read_part(transaction, unit, function, data[start:end])
             else:
-                answer = self._answer(transaction, unit, function, data[start:end])
+                answer = self._answers.answer(transaction, unit, function, data[start:end])
                 if isinstance(answer, Pending):
                     pending = answer
                     break
@@ -220,85 +201,12 @@ class Connection(ServerRequestHandler):
         elif self._half is None and self._wire is not None:
             self._half = self.loop.call_later(self._house.half_frame_s, self._end_half)
 
-    def _read_part(self, transaction: int, unit: int, function: int, pdu: bytes) -> bytes:
-        """A read that came with others, or cut; it may be of any length."""
-        if len(pdu) != 5:
-            code = Code.VALUE if unit in self._house.images else Code.NO_TARGET
-            return self._exception(transaction, unit, function, code)
-        return self._read_registers(transaction, unit, function, *TWO_WORDS.unpack_from(pdu, 1))
-
-    def _read_registers(self, transaction: int, unit: int, function: int, address: int, count: int) -> bytes:
-        """FC3 and FC4 (V1.1b3, 6.3 and 6.4)."""
-        image = self._house.images.get(unit)
-        if image is None:
-            return self._exception(transaction, unit, function, Code.NO_TARGET)
-        found = image.read_registers(address, count, self._strict)
-        if isinstance(found, Code):
-            return self._exception(transaction, unit, function, found)
-        if image.own.cover(address, count):
-            self._show_own(image, found, address)
-        return ANSWER.pack(transaction, 0, 3 + 2 * count, unit, function, 2 * count) + found
-
-    def _show_own(self, image: Image, found: bytearray, address: int) -> None:
-        """The client group's own heartbeat into what was read."""
-        image.own.show(found, address, self._house.commands.heartbeat_of(self._origin.group))
-
-    def _answer(self, transaction: int, unit: int, function: int, pdu: bytes) -> bytes | Pending:
-        """Every other function: its answer, or the write that awaits acceptance."""
-        image = self._house.images.get(unit)
-        found: bytes | Code
-        if image is None:
-            found = Code.NO_TARGET
-        elif len(pdu) > LONGEST_PDU:
-            found = Code.VALUE
-        elif function in PARSERS:
-            write = self._parse(image, function, pdu)
-            if isinstance(write, Write):
-                return Pending(transaction, unit, function, image, write)
-            found = write
-        elif function in {1, 2}:
-            found = self._read_coils(image, pdu)
-        elif function == IDENTIFICATION:
-            found = self._house.identity.answer(pdu)
-        else:
-            found = Code.FUNCTION
-        if isinstance(found, Code):
-            return self._exception(transaction, unit, function, found)
-        return _frame(transaction, unit, found)
-
-    def _read_coils(self, image: Image, pdu: bytes) -> bytes | Code:
-        """FC1 and FC2 (V1.1b3, 6.1 and 6.2)."""
-        if len(pdu) != 5:
-            return Code.VALUE
-        address, count = TWO_WORDS.unpack_from(pdu, 1)
-        found = image.read_coils(address, count, self._strict)
-        return found if isinstance(found, Code) else bytes((pdu[0], len(found))) + found
-
-    def _parse(self, image: Image, function: int, pdu: bytes) -> Write | Code:
-        if not self.group.write:
-            self._house.counters.writes_without_right += 1
-            self._note_refusal(pdu, f"the client group {self.group.name!r} may not write")
-            return Code.ADDRESS
-        try:
-            return PARSERS[function](image, pdu, self._strict)
-        except Refusal as refusal:
-            self._note_refusal(pdu, WHY.get(refusal.code, "not a valid request"))
-            return refusal.code
-
-    def _note_refusal(self, pdu: bytes, why: str) -> None:
-        """One line per client and kind of refused write until another kind comes: a BMS repeats what it does."""
-        register = TWO_WORDS.unpack_from(pdu, 1)[0] if len(pdu) >= 5 else None
-        refused = (pdu[0], register, why)
-        if refused != self._refused:
-            self._refused = refused
-            log.warning("modbus.write_refused", client=self.address, function=pdu[0], register=register, reason=why)
-
     async def _carry_out(self, first: Pending) -> None:
         """Submits a write, then goes on with what waited behind it."""
         pending: Pending | None = first
         try:
             while pending is not None:
-                self._send(await self._submit(pending))
+                self._send(await self._answers.submit(pending))
                 pending = self._answer_ready()
         except BaseException:
             self.abort()
@@ -310,40 +218,6 @@ class Connection(ServerRequestHandler):
                 self._wire.close()
             elif self._slow is None:
                 self._wire.resume_reading()
-
-    async def _submit(self, pending: Pending) -> bytes:
-        """All or nothing; the answer's frame."""
-        house, write = self._house, pending.write
-        where = (pending.transaction, pending.unit, pending.function)
-        heartbeat = pending.image.own.heartbeat
-        asks = [Ask(i, value, self.group.slot) for i, value in write.values.items() if i != heartbeat]
-        try:
-            async with asyncio.timeout(self.group.answer_within_s):
-                if asks:
-                    await house.commands.submit(asks, self._origin)
-        except CommandRejected as rejected:
-            return self._exception(*where, reject_code(rejected.reject))
-        except TimeoutError:
-            house.counters.write_timeouts += 1
-            return self._exception(*where, Code.BUSY)
-        if heartbeat in write.values:
-            house.commands.heartbeat(self._origin.group, int(write.values[heartbeat]))
-        self.writes += 1
-        house.counters.writes += 1
-        if write.read is None:
-            return _frame(pending.transaction, pending.unit, write.answer)
-        found = pending.image.read_registers(*write.read, self._strict)
-        if isinstance(found, Code):
-            return self._exception(*where, found)
-        if pending.image.own.cover(*write.read):
-            self._show_own(pending.image, found, write.read[0])
-        return _frame(pending.transaction, pending.unit, bytes((pending.function, len(found))) + found)
-
-    def _exception(self, transaction: int, unit: int, function: int, code: Code) -> bytes:
-        """An exception answer (V1.1b3, 7): the function code with its highest bit set, and why."""
-        self.exceptions += 1
-        self._house.counters.exceptions += 1
-        return ANSWER.pack(transaction, 0, 3, unit, function | 0x80, code)
 
     def _send(self, data: bytes) -> None:
         if data and self._wire is not None and not self._wire.is_closing():
@@ -361,7 +235,3 @@ class Connection(ServerRequestHandler):
         self._half = None
         self._house.counters.half_frames += 1
         self.abort()
-
-
-def _frame(transaction: int, unit: int, pdu: bytes) -> bytes:
-    return transaction.to_bytes(2, "big") + b"\0\0" + (len(pdu) + 1).to_bytes(2, "big") + bytes((unit,)) + pdu

@@ -7,11 +7,13 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from gateway.core.priority import Origin
 from gateway.engine.ports import Commands
 from gateway.servers.modbus.groups import ClientGroup
 from gateway.servers.modbus.identity import Identity
 from gateway.servers.modbus.image import Image
 
+OnRefused = Callable[[str, Origin, str], None]
 Spawn = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
 
 
@@ -49,7 +51,10 @@ class Door(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """Shared by all connections; times in seconds."""
+    """Shared by all connections; times in seconds.
+
+    `on_refused` is told of writes that never became a command: where, by whom and why, for the evidence.
+    """
 
     images: Mapping[int, Image]
     commands: Commands
@@ -57,5 +62,6 @@ class House:
     counters: Counters
     spawn: Callable[[Coroutine[Any, Any, None]], None]
     door: Door
+    on_refused: OnRefused
     idle_s: float
     half_frame_s: float

@@ -68,6 +68,21 @@ class Image:
         self.state[first:end] = bytes([GAP]) * span.count
         self.coils[first:end] = bytes([COIL_GAP_ON if span.fill & 1 else COIL_GAP_OFF]) * span.count
 
+    def join(self, home: Image, span: Span) -> None:
+        """Gives a range the same values as in another unit, and writes there the same meaning."""
+        self.copy(home, span)
+        self.own = home.own
+        common = range(span.first, span.first + span.count)
+        self.targets |= {register: target for register, target in home.targets.items() if register in common}
+        self.switches |= {coil: index for coil, index in home.switches.items() if coil in common}
+
+    def copy(self, home: Image, span: Span) -> None:
+        """Takes over the values of a range of another unit."""
+        first, end = span.first, span.first + span.count
+        self.data[first * 2 : end * 2] = home.data[first * 2 : end * 2]
+        self.state[first:end] = home.state[first:end]
+        self.coils[first:end] = home.coils[first:end]
+
     def read_registers(self, address: int, count: int, strict: bool) -> bytearray | Code:
         """`count` registers as wire bytes, or the exception code (V1.1b3, 6.3 and 6.4).
 

@@ -11,7 +11,7 @@ import errno
 import logging
 import os
 import ssl
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -26,7 +26,7 @@ from gateway.engine.table import PointTable
 from gateway.servers.modbus.connection import Connection
 from gateway.servers.modbus.door import Door
 from gateway.servers.modbus.groups import ClientGroup
-from gateway.servers.modbus.house import Counters, House, Spawn
+from gateway.servers.modbus.house import Counters, House, OnRefused, Spawn
 from gateway.servers.modbus.identity import Identity
 from gateway.servers.modbus.security import HANDSHAKE_S, Security
 from gateway.servers.modbus.selftest import self_test
@@ -78,10 +78,12 @@ class ModbusServer:
         spans: ranges that are readable as blocks.
         max_connections: for one more, the least active connection is closed.
         one_unit: unit ids `unit`, 0 and 255 all mean the one image; otherwise a unit has its own.
+        common: a range of one unit that all others have too, the same values and writes.
         version, site, map_hash: shown by FC43/14.
         spawn: starts a task in the application's TaskGroup; used for pending writes only.
         idle_s, half_frame_s: seconds without a byte, and for the rest of a begun frame, before closing.
         max_per_address: the same for one address.
+        on_refused: told of writes that never became a command: where, by whom and why.
         security: a second listener for clients with certificates.
     """
 
@@ -98,10 +100,12 @@ class ModbusServer:
         max_per_address: int = 16,
         one_unit: bool = True,
         unit: int = 1,
+        common: Span | None = None,
         version: str,
         site: str = "",
         map_hash: Callable[[], int] = lambda: 0,
         spawn: Spawn,
+        on_refused: OnRefused = lambda _place, _origin, _why: None,
         idle_s: float = 300.0,
         half_frame_s: float = 20.0,
         security: Security | None = None,
@@ -112,7 +116,7 @@ class ModbusServer:
         self.counters = Counters()
         roles = security.roles if security is not None else {}
         self._door = Door(groups, roles, self.counters, most=max_connections, most_of_one=max_per_address)
-        self._units = Units(table, spans, one_unit=one_unit, unit=unit)
+        self._units = Units(table, spans, one_unit=one_unit, unit=unit, common=common)
         self._house = House(
             images=self._units.images,
             commands=commands,
@@ -120,6 +124,7 @@ class ModbusServer:
             counters=self.counters,
             spawn=self._spawn,
             door=self._door,
+            on_refused=on_refused,
             idle_s=idle_s,
             half_frame_s=half_frame_s,
         )
@@ -173,13 +178,15 @@ class ModbusServer:
         await self._door.close()
         self._log.info("modbus.stopped")
 
-    def place(self, points: Sequence[tuple[int, PlacedPoint]]) -> None:
-        """Adds points, each with its table index, to the image; they can be read at once.
+    def place(self, points: Sequence[tuple[int, PlacedPoint]], spans: Iterable[Span] = ()) -> None:
+        """Adds points, each with its table index, to the images; they can be read at once.
+
+        `spans` are the ranges of their units that are readable as blocks, new ones and known ones.
 
         Raises:
             ValueError: a register outside 0..65535 or a unit outside 1..255.
         """
-        self._units.place(points)
+        self._units.place(points, spans)
 
     @property
     def clients(self) -> list[dict[str, Any]]:

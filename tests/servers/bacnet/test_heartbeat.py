@@ -7,7 +7,7 @@ import math
 import pytest
 from rusty_bacnet import BacnetProtocolError, ObjectIdentifier, PropertyValue
 
-from gateway.addressing import gateway_kind, place
+from gateway.addressing import Seat, gateway_kind, place
 from tests.servers.bacnet.conftest import Bench
 from tests.servers.bacnet.rusty import ACCESS_DENIED, LIMIT, OUT_OF_RANGE, WRONG_TYPE, P, Rusty, T
 
@@ -17,7 +17,7 @@ BEAT, AGE = ObjectIdentifier(T.ANALOG_VALUE, 15), ObjectIdentifier(T.ANALOG_INPU
 def header(bench: Bench) -> None:
     """Places the header as the gateway does."""
     kind = gateway_kind("big", "big", [], heartbeat=True)
-    for point in place(list(kind.points.values()), kind, source="gateway", name=None, block=0, unit=1):
+    for point in place(list(kind.points.values()), kind, source="gateway", name=None, block=0, seat=Seat(1, 0)):
         bench.index[point.spec.name] = bench.table.add(point.name, point.spec)
         bench.server.place([(bench.index[point.spec.name], point)])
 

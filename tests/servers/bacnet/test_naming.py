@@ -15,6 +15,7 @@ from gateway.core.units import UNITS
 from gateway.core.value import ValueKind
 from gateway.servers.bacnet import codec, standard
 from gateway.servers.bacnet.naming import LONGEST, fit, render
+from gateway.servers.bacnet.tags import Malformed, Tags, decode_text
 from gateway.servers.bacnet.units import NUMBERS
 from tests.servers.bacnet.conftest import make_bench
 
@@ -129,7 +130,7 @@ def test_every_reject_has_an_error() -> None:
 
 @pytest.mark.parametrize("value", [0, 1, 127, 255, 256, 65535, 65536, 2**32 - 1])
 def test_numbers_there_and_back(value: int) -> None:
-    tags = codec.Tags(codec.context_unsigned(2, value))
+    tags = Tags(codec.context_unsigned(2, value))
     assert tags.number(2) == value
     tags.finish()
 
@@ -137,19 +138,19 @@ def test_numbers_there_and_back(value: int) -> None:
 @given(st.text(max_size=70_000))
 def test_texts_there_and_back(text: str) -> None:
     encoded = codec.opening(3) + codec.text(text) + codec.closing(3)
-    tags = codec.Tags(encoded)
+    tags = Tags(encoded)
     found = tags.value(3)
     assert found is not None
-    assert codec.decode_text(found.data) == text.encode("utf-8", "replace").decode()
+    assert decode_text(found.data) == text.encode("utf-8", "replace").decode()
     tags.finish()
 
 
 @given(st.binary(max_size=60))
 def test_reading_octets_never_fails_otherwise(data: bytes) -> None:
-    tags = codec.Tags(codec.opening(3) + data)
+    tags = Tags(codec.opening(3) + data)
     try:
         tags.value(3)
         tags.optional(4)
         tags.finish()
-    except codec.Malformed:
+    except Malformed:
         pass

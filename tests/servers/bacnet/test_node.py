@@ -103,8 +103,3 @@ async def test_who_is(bench: Bench, node: Node) -> None:
     }
     assert named["deviceId"] == 260001
     assert other is None
-
-
-async def test_cov_is_refused(bench: Bench, node: Node) -> None:
-    (answer,) = await node(bench, [["subscribeCov", CURRENT, 1, False, False, 60]])
-    assert "error" in answer

@@ -144,7 +144,7 @@ async def test_device_object(bench, rusty):
         P.LOCATION: "Car Park",
     }
     assert {prop: await rusty.read(DEVICE, prop) for prop in expected} == expected
-    assert bits(await rusty.read(DEVICE, P.PROTOCOL_SERVICES_SUPPORTED)) == [12, 14, 15, 16, 33, 34]
+    assert bits(await rusty.read(DEVICE, P.PROTOCOL_SERVICES_SUPPORTED)) == [5, 12, 14, 15, 16, 17, 32, 33, 34, 36, 38]
     types = bits(await rusty.read(DEVICE, P.PROTOCOL_OBJECT_TYPES_SUPPORTED))
     assert types == [0, 1, 2, 3, 4, 5, 8, 13, 14, 19, 40, 56]
     assert await rusty.read(PORT, P.BACNET_IP_UDP_PORT) == bench.server.port
@@ -232,7 +232,7 @@ async def test_required_and_optional(rusty):
 
 async def test_unserved_services_are_rejected(rusty):
     with pytest.raises(BacnetRejectError) as caught:
-        await rusty.client.subscribe_cov(rusty.address, 1, CURRENT, False, 60)
+        await rusty.client.get_event_information(rusty.address)
     assert "9" in str(caught.value) or "UNRECOGNIZED" in str(caught.value).upper()
 
 

@@ -48,9 +48,12 @@ async def test_two_devices_of_one_host_share_the_broadcasts_and_announce_themsel
         listener.settimeout(1.0)
         for bench, instance in zip(benches, "12", strict=True):
             await bench.server.start()
-            datagram, sender = listener.recvfrom(100)
+            i_am, sender = listener.recvfrom(100)
             assert sender == (f"127.0.0.{instance}", port)
-            assert datagram.hex() == f"810b00190120ffff00ff1000c40200000{instance}2205c491002203e7"
+            assert i_am.hex() == f"810b00190120ffff00ff1000c40200000{instance}2205c491002203e7"
+            who_else, sender = listener.recvfrom(100)
+            assert sender == (f"127.0.0.{instance}", port)
+            assert who_else.hex() == f"810b00100120ffff00ff1008090{instance}190{instance}"
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:
         asker.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
         asker.bind((HOST, 0))
@@ -104,6 +107,8 @@ async def test_counters_and_clients(bench, raw) -> None:
         "writes": 0,
         "dropped": 1,
         "objects": 2 + len(bench.index),
+        "subscriptions": 0,
+        "notifications": 0,
     }
     (peer,) = bench.server.clients
     assert (peer.address, peer.requests) == (HOST, 3)

@@ -8,7 +8,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from gateway.addressing import PlacedPoint, gateway_kind, place
+from gateway.addressing import PlacedPoint, Seat, gateway_kind, place
 from gateway.core.errors import CommandRejected, Reject
 from gateway.core.registers import Order
 from gateway.servers.modbus import ClientGroup
@@ -25,7 +25,9 @@ GROUPS = [
 def header(bench: Bench, byte_order: Order = "big") -> dict[str, int]:
     """Places the header as the gateway does; the table holds what BACnet clients would see."""
     kind = gateway_kind("big", byte_order, [])
-    points: list[PlacedPoint] = place(list(kind.points.values()), kind, source="gateway", name=None, block=0, unit=1)
+    points: list[PlacedPoint] = place(
+        list(kind.points.values()), kind, source="gateway", name=None, block=0, seat=Seat(1, 0)
+    )
     indices = {point.spec.name: bench.table.add(point.name, point.spec) for point in points}
     bench.servers[-1].place([(indices[point.spec.name], point) for point in points])
     bench.set(indices["flags"], 5)
@@ -125,7 +127,7 @@ async def test_a_refused_write_beside_it_is_no_sign_of_life(bench: Bench) -> Non
     """All or nothing, also where a mapping has put a register behind the heartbeat's."""
     await bench.serve(groups=GROUPS)
     kind = gateway_kind("big", "big", [])
-    beat = place([kind.points["bms_heartbeat"]], kind, source="gateway", name=None, block=0, unit=1)
+    beat = place([kind.points["bms_heartbeat"]], kind, source="gateway", name=None, block=0, seat=Seat(1, 0))
     index = bench.table.add(beat[0].name, beat[0].spec)
     bench.servers[-1].place([(index, beat[0])])
     limit = bench.point("limit", (16, "uint16"), command=True)

@@ -14,7 +14,7 @@ async def test_an_upgrade_that_breaks_the_way_of_bytes_is_found_at_start(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ModbusProtocol, "connection_made", lambda self, transport: None)
-    with pytest.raises(SelfTestError, match=r"a read: .* instead of 0007000000050103024556"):
+    with pytest.raises(SelfTestError, match="a read: AttributeError"):
         await bench.serve()
     assert bench.servers == []
 

@@ -6,6 +6,7 @@ import asyncio
 import socket
 import struct
 from dataclasses import replace
+from ipaddress import ip_network
 
 import pytest
 
@@ -278,3 +279,25 @@ async def test_a_flood_behind_a_pending_write_is_held_back_and_then_answered(ben
             await asyncio.sleep(0.002)
     bench.commands.gate.set()
     assert [(await wire.frame())[0] for _ in range(1001)] == list(range(1001))
+
+
+async def test_W17_writes_that_never_became_a_command_are_told_once_a_minute(bench: Bench) -> None:
+    told: list[tuple[str, str, str]] = []
+    reader = ClientGroup("reader", (ip_network("127.0.0.9/32"),), 11, write=False)
+    await bench.serve(
+        groups=[BMS, reader], on_refused=lambda place, origin, why: told.append((place, origin.user, why))
+    )
+    bench.point("p", (1040, "float32"), command=True)
+    bms, other = await bench.connect(), await bench.connect(source="127.0.0.9")
+    for _ in range(3):
+        assert await bms.ask(write6(1040, 1)) == b"\x86\x03"
+        assert await bms.ask(write6(1399, 1)) == b"\x86\x02"
+        assert await other.ask(write6(1040, 1)) == b"\x86\x02"
+    for register in range(1100, 1200):
+        await bms.ask(write6(register, 1))
+    assert told[:3] == [
+        ("modbus unit 1 register 1040", "bms", "function 6: half of a value, or a quantity that does not fit"),
+        ("modbus unit 1 register 1399", "bms", "function 6: a register there cannot be written"),
+        ("modbus unit 1 register 1040", "reader", "function 6: the client group 'reader' may not write"),
+    ]
+    assert len(told) == 21, "a client that tries everything fills no disk"
