@@ -28,15 +28,16 @@ class UnitPlan:
         kinds: those of every configured source, the built-in `source` among them.
         mode: `one`: everything in unit `first`. `per_source`: the source at position n of the book in unit
             `first` + n. `per_resource`: the gateway and its `source` resources in unit `first`, every resource
-            that does not live inside another in a unit of its own, the lowest after `first` that nobody ever had.
+            that does not live inside another in a unit of its own: the next after `first` that nobody ever had,
+            and when those are out, one below it.
     """
 
     def __init__(
         self, book: AddressBook, kinds: Mapping[str, Sequence[KindSpec]], mode: UnitMode = "one", first: int = 1
     ) -> None:
         self._book, self._kinds, self._mode, self._first = book, kinds, mode, first
-        self._given = {entry.unit for entry in book.entries}
-        self._free = [unit for unit in (*range(first + 1, LAST_UNIT + 1), *range(1, first)) if unit not in self._given]
+        given = {entry.unit for entry in book.entries}
+        self._free = [unit for unit in (*range(first + 1, LAST_UNIT + 1), *range(1, first)) if unit not in given]
         self._next: dict[tuple[str, int], int] = {}
         self._in: dict[int, list[Entry]] = {}
         for entry in book.entries:

@@ -72,7 +72,7 @@ def make_backup(site: Site, config: Path, target: Path) -> Made:
         else:
             member = f"outside/{len(outside)}-{path.name}"
             files[member], outside[member] = path, str(path)
-    secrets = [site.loaded.path(source.password.file) for source in site.config.sources if source.password.file]
+    secrets = [site.loaded.path(file) for _, file, _ in _secrets(site.loaded) if file]
     taken = {path.resolve() for path in files.values()}
     for path in state_files(state, secrets):
         if path.resolve() not in taken:
@@ -88,22 +88,47 @@ def _mappings(site: Site) -> list[Path]:
 
 
 def _certificates(loaded: LoadedConfig) -> list[Path]:
-    """The products' certificates, which are public; a file that holds a private key as well stays out."""
-    named = [loaded.path(source.tls.ca_file) for source in loaded.config.sources if source.tls and source.tls.ca_file]
+    """Certificates, which are public; a file that holds a private key as well stays out."""
+    named = [loaded.path(file) for _, file in _public(loaded)]
     return [path.resolve() for path in named if path.is_file() and not holds_key(path)]
 
 
+def _secrets(loaded: LoadedConfig) -> Iterator[tuple[str, str | None, str]]:
+    """Every password and private key that the configuration names: what it is, its file if it has one, and where."""
+    config = loaded.config
+    named = [(f"the password of {source.name}", source.password) for source in config.sources]
+    if config.bacnet is not None and config.bacnet.dcc_password is not None:
+        named.append(("the dcc_password of BACnet", config.bacnet.dcc_password))
+    for what, secret in named:
+        where = f"systemd credential {secret.credential}" if secret.credential else f"environment variable {secret.env}"
+        yield what, secret.file, f"file {secret.file}" if secret.file else where
+    if config.modbus is not None and config.modbus.tls is not None:
+        key = config.modbus.tls.key
+        yield (
+            "the private key of Modbus",
+            key.file,
+            f"file {key.file}" if key.file else f"systemd credential {key.credential}",
+        )
+
+
+def _public(loaded: LoadedConfig) -> Iterator[tuple[str, str]]:
+    """Every file of certificates that the configuration names, with what it is in words."""
+    config = loaded.config
+    for source in config.sources:
+        if source.tls is not None and source.tls.ca_file is not None:
+            yield f"the certificate of {source.name}", source.tls.ca_file
+    if config.modbus is not None and config.modbus.tls is not None:
+        yield "the certificate of Modbus", config.modbus.tls.certificate
+        yield "the authority of Modbus clients", config.modbus.tls.client_ca
+
+
 def _by_hand(loaded: LoadedConfig) -> Iterator[str]:
-    for source in loaded.config.sources:
-        secret, tls = source.password, source.tls
-        if secret.file is not None:
-            yield f"the password of {source.name}: file {secret.file}"
-        elif secret.credential is not None:
-            yield f"the password of {source.name}: systemd credential {secret.credential}"
-        else:
-            yield f"the password of {source.name}: environment variable {secret.env}"
-        if tls is not None and tls.ca_file is not None and holds_key(loaded.path(tls.ca_file)):
-            yield f"the certificate of {source.name}: {tls.ca_file} (it holds a private key)"
+    for what, _, where in _secrets(loaded):
+        yield f"{what}: {where}"
+    for what, file in _public(loaded):
+        path = loaded.path(file)
+        if path.is_file() and holds_key(path):
+            yield f"{what}: {file} (it holds a private key)"
 
 
 # -- restore ---------------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from dataclasses import asdict
+from itertools import islice
 from typing import Any, Protocol, get_args
 
 import structlog
@@ -123,6 +124,7 @@ class Control:
             "name": name,
             "state": health.state,
             "reason": health.reason,
+            "failing": dict(islice(poller.failing.items(), MOST_BAD)) if health.connected else {},
             "connected": health.connected,
             "session_age_s": poller.source.session_age_s,
             "certificate": poller.source.certificate,

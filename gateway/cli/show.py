@@ -165,6 +165,8 @@ def _show_sources(status: Mapping[str, Any]) -> None:
         if source["reason"]:
             retry = "" if source["retry_in_s"] is None else f"; next try in {source['retry_in_s']:.0f} s"
             out.print(f"           {clean(source['reason'])}{retry}")
+        for request, reason in source["failing"].items():
+            out.print(f"           [yellow]{clean(request)}[/] fails: {clean(reason)}")
     for name, certificate in status["certificates_ending"].items():
         ends = f"ends {certificate['ends']}, in {certificate['days']} days"
         then = f"put the new one into config.yaml (`evce-gateway trust {name}` shows it)"

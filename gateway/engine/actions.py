@@ -38,6 +38,7 @@ class Action:
     """One action of one resource: the code that stands, and what became of the last one that fired.
 
     `refusal` is the last one since a code was accepted: word by word the same, it is not written down again.
+    `committing` is how many accepted writes are not on the disk yet.
     """
 
     index: int
@@ -47,6 +48,7 @@ class Action:
     result: ActionResult = ActionResult.NEVER_RUN
     text: str = ""
     refusal: tuple[Origin, str, str] | None = None
+    committing: int = 0
 
     @property
     def running(self) -> bool:
@@ -177,12 +179,24 @@ class ActionDesk:
                 continue
             name = self._table.names[action.index]
             log.info("action.accepted", point=name, origin=str(origin), old=old, new=code, fires=fire)
-            evidence.append(Evidence("accepted", name, origin, old=str(old), new=str(code)))
+            remark = "dry run" if self._dry_run else ""
+            evidence.append(Evidence("accepted", name, origin, old=str(old), new=str(code), answer=remark))
             self._accepted(action, code, origin, fire=fire)
             states[action.key] = action.state
             self._show(action)
-        if evidence:
-            await self._journal.commit({} if self._dry_run else states, evidence)
+        touched = [self._actions[ask.index] for ask in asks]
+        if evidence or any(action.committing for action in touched):
+            await self._commit(touched, {} if self._dry_run else states, evidence)
+
+    async def _commit(self, actions: Sequence[Action], states: Mapping[str, Any], evidence: Sequence[Evidence]) -> None:
+        """Onto the disk; what only repeats a write that is not there yet waits for that one as well (C16)."""
+        for action in actions:
+            action.committing += 1
+        try:
+            await self._journal.commit(states, evidence)
+        finally:
+            for action in actions:
+                action.committing -= 1
 
     def _accepted(self, action: Action, code: int, origin: Origin, *, fire: bool) -> None:
         self._alarms.clear(f"action {action.key}")

@@ -189,6 +189,8 @@ class CommandDesk:
             point.committing.append(value)
         if not changed:
             self._show(points)
+            if any(point.committing for point in points):
+                await self._ledger.commit((), ())  # what is repeated here is not on the disk yet
             return
         try:
             await self._ledger.commit(changed, evidence)
@@ -198,6 +200,8 @@ class CommandDesk:
                 if point.committing:
                     self._aim(point, now, value)
             self._watch.persistence(self._ledger.fault)
+            if any(point.unjudged for point in points):
+                self._keeper.judge()
             self._moved(points)
 
     # -- what the product says -----------------------------------------------------------------------------------

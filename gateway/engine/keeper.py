@@ -139,7 +139,10 @@ class Keeper:
         self._watch.accepted(point)
         old = None if held is None else held.value
         log.info("command.accepted", point=point.label, origin=str(origin), slot=number, old=old, new=value)
-        evidence = [self._ledger.record("accepted", point, origin=origin, slot=number, old=old, new=value)]
+        answer = self._remark
+        evidence = [
+            self._ledger.record("accepted", point, origin=origin, slot=number, old=old, new=value, answer=answer)
+        ]
         if was_idle and not self._policy.dry_run:
             for member in point.peers:
                 member.found_due = True
@@ -163,13 +166,19 @@ class Keeper:
         old = None if held is None else held.value
         if held is not None or lapsed is not None or foreign is not None:
             log.info("command.accepted", point=point.label, origin=str(origin), slot=number, old=old, new="release")
-        return [self._ledger.record("released", point, origin=origin, slot=number, old=old)]
+        return [self._ledger.record("released", point, origin=origin, slot=number, old=old, answer=self._remark)]
+
+    @property
+    def _remark(self) -> str:
+        """What evidence of an accepted command says besides: that nothing will be sent (C13)."""
+        return "dry run" if self._policy.dry_run else ""
 
     def _owe_release(self, point: Setpoint) -> None:
         """All slots are empty: what is in force upstream, or may be, has to be released."""
         if _holds_any(point) or self._policy.dry_run:
             return
-        may_be = point.delivery.target is not None or not point.observed or self.foreign(point) is not None
+        asked = point.delivery.target is not None or bool(point.committing)  # it will be sent once it is on the disk
+        may_be = asked or not point.observed or self.foreign(point) is not None
         point.release_due = point.release_due or may_be
 
     def foreign(self, point: Setpoint) -> Value | None:

@@ -81,8 +81,8 @@ class Poller:
             uniform=uniform,
         )
         self._schedule = self._reader.schedule
-        self._failing: set[str] = set()
-        self._not_found: set[str] = set()
+        self._failing: dict[str, str] = {}
+        self._not_found: dict[str, int] = {}
         self._failures_in_a_row = 0
         self._session = 0
         self._renewing = False
@@ -289,18 +289,23 @@ class Poller:
             self._recovered(job.label)
             self._failures_in_a_row = 0
 
+    @property
+    def failing(self) -> dict[str, str]:
+        """The requests that do not work, of those that are still made, and why."""
+        return {label: self._failing[label] for label in sorted(self._failing.keys() & self._schedule.labels)}
+
     def _recovered(self, label: str) -> None:
-        self._not_found.discard(label)
-        if label in self._failing:
-            self._failing.discard(label)
+        self._not_found.pop(label, None)
+        if self._failing.pop(label, None) is not None:
             log.info("read.recovered", source=self.source.name, read=label)
 
     def _note_failure(self, label: str, indices: Sequence[int], error: SourceError, *, quiet: bool = False) -> None:
         """One line at the change; what the login may not read is a config error, not an old value (U11)."""
         self.health.errors += 1
         if label not in self._failing and not quiet:
-            self._failing.add(label)
             log.warning("read.failed", source=self.source.name, read=label, reason=str(error))
+        if label in self._failing or not quiet:
+            self._failing[label] = str(error)
         self._table.fail(indices, str(error))
         if isinstance(error, Refused) and error.status == FORBIDDEN:
             now = self._clock.monotonic()
@@ -308,30 +313,30 @@ class Poller:
 
     def _failed(self, job: Job, error: SourceError) -> None:
         now = self._clock.monotonic()
-        relisted = False
+        quiet = False
         if isinstance(error, (Refused, BadAnswer)):
             self._up()
         if isinstance(error, Refused):
-            relisted = error.status == NOT_FOUND and self._is_first_404(job)
-            if relisted:
-                self._schedule.hasten(f"list {job.kind.name}", now)
+            quiet = error.status == NOT_FOUND and self._list_may_explain(job)
             if error.retry_after_s:
                 job.not_before = now + error.retry_after_s
                 if error.status == TOO_MANY:
                     self._paused_until = job.not_before
-        self._note_failure(job.label, job.indices(), error, quiet=relisted)
+        self._note_failure(job.label, job.indices(), error, quiet=quiet)
         if isinstance(error, Unreachable):
             self._failures_in_a_row += 1
             if self._failures_in_a_row >= GONE_AFTER:
                 raise error
 
-    def _is_first_404(self, job: Job) -> bool:
-        """Whether its kind's list may explain it, which is then asked first: an import is told in one line (I05)."""
-        listed = job.kind.list is not None and job.label != f"list {job.kind.name}"
-        if not listed or job.label in self._failing or job.label in self._not_found:
+    def _list_may_explain(self, job: Job) -> bool:
+        """Whether a 404 has to wait for its kind's list, asked at once: an import is told in one line (I05)."""
+        label = f"list {job.kind.name}"
+        if job.kind.list is None or label == job.label or job.label in self._failing:
             return False
-        self._not_found.add(job.label)
-        return True
+        listings = self._reader.listings[job.kind.name]
+        if job.label not in self._not_found:
+            self._schedule.hasten(label, self._clock.monotonic())
+        return self._not_found.setdefault(job.label, listings) == listings
 
     async def _timed(self, request: Awaitable[object]) -> None:
         started = self._clock.monotonic()

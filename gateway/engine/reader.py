@@ -7,6 +7,7 @@ into trouble or taken away while the request was under way gets nothing.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 
 from gateway.core.point import KindSpec, ReadSpec
@@ -22,7 +23,7 @@ Indices = Callable[[], Sequence[int]]
 
 
 class Reader:
-    """The requests of one source and their schedule."""
+    """The requests of one source and their schedule; `listings` counts the list answers of each kind."""
 
     def __init__(
         self,
@@ -39,6 +40,7 @@ class Reader:
         self.source, self.kinds, self.schedule = source, kinds, Schedule(uniform)
         self._inventory, self._intake, self._derivations = inventory, intake, derivations
         self._clock, self._exclude = clock, exclude
+        self.listings: Counter[str] = Counter()
         self._odd: dict[str, set[str | None]] = {}
 
     def of(self, kind: KindSpec) -> Sequence[Resource]:
@@ -51,6 +53,7 @@ class Reader:
             return False
         session = self.source.session_number
         listed = await self.source.list_resources(kind.list)
+        self.listings[kind.name] += 1
         certificate = self.source.certificate
         return self._inventory.listed(self.source.name, kind, listed, self._exclude, session, certificate)
 

@@ -65,7 +65,8 @@ class Restart:
             if row["dry"] <= self._policy.dry_run:
                 point.slots.put(int(number), self._slot(point, row, state["stamp"], now))
         for number, row in state["lapsed"].items():
-            point.slots.lapse(int(number), self._slot(point, row, state["stamp"], now))
+            if row["dry"] <= self._policy.dry_run:
+                point.slots.lapse(int(number), self._slot(point, row, state["stamp"], now))
         point.released_by = {int(number): group for number, group in state["released_by"].items()}
         point.sent, point.verified = _target(state["sent"]), _target(state["verified"])
         point.found = state["found"]
@@ -123,4 +124,5 @@ def _target(saved: Any) -> Target | None:
 
 
 def _in_earnest(state: Mapping[str, Any]) -> bool:
-    return bool(state["release"] or state["lapsed"]) or any(not row["dry"] for row in state["slots"].values())
+    rows = (*state["slots"].values(), *state["lapsed"].values())
+    return bool(state["release"]) or any(not row["dry"] for row in rows)

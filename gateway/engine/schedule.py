@@ -61,6 +61,11 @@ class Schedule:
     def __len__(self) -> int:
         return len(self._jobs)
 
+    @property
+    def labels(self) -> set[str]:
+        """All jobs, those that run now included."""
+        return {job.label for job in self._jobs} | self._running
+
     def clear(self) -> dict[str, float]:
         """Begins a new plan; jobs that run now end without being put back. Returns when the others were due."""
         waiting = {job.label: job.due for job in self._jobs}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+from weakref import WeakValueDictionary
 
 import structlog
 
@@ -26,6 +28,7 @@ class MappedSource:
         self.name = name
         self._session = session
         self._clock = clock
+        self._merging: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     @property
     def session_age_s(self) -> float | None:
@@ -131,9 +134,12 @@ class MappedSource:
 
     async def write(self, request: WriteRequest) -> Written:
         method, path, body = self._filled(request)
-        if request.command.merge_from is not None:
-            body = await self._merged(fill_path(request.command.merge_from, request.path_values), body, request.session)
-        return await self._sent(request.session, method, path, body)
+        if request.command.merge_from is None:
+            return await self._sent(request.session, method, path, body)
+        whole = fill_path(request.command.merge_from, request.path_values)
+        async with self._merging.setdefault(whole, asyncio.Lock()):  # or one of two would take back the other's member
+            body = await self._merged(whole, body, request.session)
+            return await self._sent(request.session, method, path, body)
 
     async def act(self, request: ActionRequest) -> Written:
         method, path, body = self._filled(request)

@@ -92,9 +92,36 @@ def test_what_is_in_an_archive_and_no_secret(site: Path, tmp_path: Path) -> None
 def test_a_certificate_with_its_key_stays_out(site: Path, tmp_path: Path) -> None:
     (site / "evce.pem").write_text("-----BEGIN PRIVATE KEY-----\n-----BEGIN CERTIFICATE-----\n")
     made = make_backup(load_site(site / "config.yaml"), site / "config.yaml", tmp_path / "a.tar.gz")
-    assert made.by_hand[1] == "the certificate of evce: evce.pem (it holds a private key)"
+    assert made.by_hand[-1] == "the certificate of evce: evce.pem (it holds a private key)"
     with tarfile.open(tmp_path / "a.tar.gz") as tar:
         assert "config/evce.pem" not in tar.getnames()
+
+
+def test_secrets_of_both_servers_stay_out_and_are_named(site: Path, tmp_path: Path) -> None:
+    config = (site / "config.yaml").read_text().partition("modbus:")[0]
+    config += """\
+modbus:
+  listen: "127.0.0.1:0"
+  clients: [{name: bms, allow: [10.0.0.5]}]
+  tls: {listen: "127.0.0.1:0", certificate: gateway.pem, key: {file: state/key}, client_ca: state/clients.pem,
+        roles: {bms: bms}}
+bacnet: {address: "127.0.0.1/8:47900", device: {instance: 1, name: x}, dcc_password: {file: state/dcc}}
+"""
+    (site / "config.yaml").write_text(config)
+    for name, content in (("dcc", "secret-dcc"), ("key", "secret-key"), ("clients.pem", "public-ca")):
+        (site / "state" / name).write_text(content)
+    (site / "gateway.pem").write_text("public-certificate")
+    file = tmp_path / "a.tar.gz"
+    made = make_backup(load_site(site / "config.yaml"), site / "config.yaml", file)
+    assert made.by_hand[3:] == [
+        "the dcc_password of BACnet: file state/dcc",
+        "the private key of Modbus: file state/key",
+    ]
+    with tarfile.open(file) as tar:
+        everything = b"".join(content.read() for member in tar if (content := tar.extractfile(member)))
+    assert b"secret-" not in everything
+    assert b"public-ca" in everything
+    assert b"public-certificate" in everything
 
 
 def test_a_site_comes_back_on_another_machine(site: Path, tmp_path: Path) -> None:

@@ -2,9 +2,10 @@
 
     python -m tests.benchmarks.bacnet [--quick]
 
-Needs gcc, taskset and two cores. Each round measures every server once for each load (ReadProperty and ReadPropertyMultiple of 20 objects x 2
-properties, 1 and 16 under way), ours with 99 and with 10,000 objects and on uvloop's loop too; then what a COV
-notification costs, as the CPU time that 1,500 changes a second take with a subscriber beyond what they take without.
+Needs gcc, taskset and two cores. Each round measures every server once for each load (ReadProperty and
+ReadPropertyMultiple of 20 objects x 2 properties, 1 and 16 under way), ours with 99 and with 10,000 objects and on
+uvloop's loop too; then what a COV notification costs, as the CPU time that 1,500 changes a second take with a
+subscriber beyond what they take without.
 Prints requests per second, the 99th percentile, CPU time per request, and the ratio to stock (median of the rounds'
 ratios). Asserts no timing; exits 1 when a server gave a wrong answer.
 
@@ -138,7 +139,7 @@ async def serve_rusty(count: int) -> None:
 def serve(name: str) -> None:
     """Runs one server until it is killed."""
     telemetry.configure("error")
-    pin(0)
+    os.sched_setaffinity(0, {cores()[0]})
     kind, _, told = name.partition("+")
     count = MANY if "10,000" in kind else int(told or FEW)
     changing = TOLD if told else 0
@@ -154,12 +155,12 @@ def serve(name: str) -> None:
         asyncio.run(serve_ours(count, changing))
 
 
-def pin(which: int) -> None:
-    """Keeps this process and what it starts on the first (0) or last (-1) core it may use."""
-    cores = sorted(os.sched_getaffinity(0))
-    if len(cores) < 2:
+def cores() -> tuple[int, int]:
+    """The core of the servers, and that of the load client."""
+    usable = sorted(os.sched_getaffinity(0))
+    if len(usable) < 2:
         raise BrokenError("two cores are needed: one for the servers, one for the load client")
-    os.sched_setaffinity(0, {cores[which]})
+    return usable[0], usable[-1]
 
 
 # -- measuring --------------------------------------------------------------------------------------------------------
@@ -202,12 +203,11 @@ def started(name: str, folder: Path) -> Iterator[tuple[int, int]]:
 
 def load(program: Path, port: int, mode: str, window: int, count: int) -> tuple[float, float]:
     """Requests (or notifications) per second and the 99th percentile of one load."""
-    cores = sorted(os.sched_getaffinity(0))
     made = subprocess.run(
         [
             "taskset",
             "--cpu-list",
-            str(cores[-1]),
+            str(cores()[1]),
             program,
             str(port),
             mode,

@@ -97,6 +97,15 @@ def test_I06_rename_on_the_file(book: Any, call: Call) -> None:
     assert {row["modbus"]["register"] for row in rows if row["point"].endswith("/power")} == {7010}
 
 
+def test_I08_a_name_that_no_file_can_hold_is_refused(book: Any, call: Call) -> None:
+    before = book()
+    for arguments in (("rename", "evce/station/Bay 1", "Bay \udcff"), ("forget", "evce/station/Bay \udcff")):
+        said = call("addresses", *arguments)
+        assert (said.code, said.out) == (2, "")
+        assert "is not UTF-8" in said.err
+    assert book() == before
+
+
 def test_forget_on_the_file(book: Any, call: Call) -> None:
     said = call("addresses", "forget", "evce/station/Bay 1")
     assert said.code == 0

@@ -77,6 +77,7 @@ class Gateway:
                     "name": "evce",
                     "state": "up",
                     "reason": "",
+                    "failing": {"list zone": "GET /em/zones: not JSON [b]"},
                     "connected": True,
                     "session_age_s": 1.0,
                     "last_good_s": None,
@@ -90,6 +91,7 @@ class Gateway:
                     "name": "garage-7",
                     "state": "taken",
                     "reason": "taken by another [login]",
+                    "failing": {},
                     "connected": False,
                     "session_age_s": None,
                     "last_good_s": 12.5,
@@ -306,6 +308,7 @@ async def test_status(ask: Ask, gateway: Gateway) -> None:
         "  inhibited evce/zone/B: two zones are named 'B'",
         "  alarm evce/zone/C/reduction: slot 8 hides a tighter one",
         "  up       evce: last good answer never, errors 0, relogins 1, overruns 2",
+        "           list zone fails: GET /em/zones: not JSON [b]",
         "  taken    garage-7: last good answer 12.5 s ago, errors 4, relogins 3, overruns 0",
         "           taken by another [login]; next try in 287 s",
         (

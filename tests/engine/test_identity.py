@@ -150,6 +150,55 @@ async def test_I05_import_rebinds_every_name_and_verifies_before_it_writes(both,
         assert puts(both, new) == [(200, 60.0)]
 
 
+@pytest.mark.parametrize("parallel", [1, 4])
+async def test_I05_an_import_is_seen_by_every_read_at_once_and_told_in_one_line_a_kind(evce, plant, parallel):
+    plant.add("evce", evce, factor=1.0, parallel=parallel)
+    power = "evce/station/Bay 006/power"
+    async with plant.running():
+        await settled(plant)
+        await until(lambda: plant.value(power) is not None)
+        with capture_logs() as lines:
+            moved = await evce.do("import")
+            plant.clock.added += 6
+            for kind, found in (("zone", moved["zones"]), ("station", moved["stations"]), ("meter", moved["meters"])):
+                names = [resource.name for resource in plant.inventory.of("evce", kind)]
+                new = {str(ident) for ident in found.values()}
+                await until(lambda k=kind, n=names, i=new: {plant.resource(k, name).id for name in n} == i)
+            await until(lambda: plant.value(power) is not None)
+            await until(lambda: plant.value(f"{ZONE}/power") is not None)
+    events = [line["event"] for line in lines]
+    assert sorted(line["kind"] for line in lines if line["event"] == "resources.rebound") == ["station", "zone"]
+    assert events.count("resource.replaced") == 1
+    assert not {"read.failed", "read.recovered", "resource.missing"} & set(events)
+
+
+async def test_a_404_that_the_list_does_not_explain_is_told_once(evce, plant):
+    plant.add("evce", evce)
+    async with plant.running():
+        await settled(plant)
+        with capture_logs() as lines:
+            evce.faults.add("/em/zones/1/status", status=404)
+            await until(lambda: any(line["event"] == "read.failed" for line in lines))
+            await listed_again(plant, evce)
+            evce.faults.clear()
+            await until(lambda: any(line["event"] == "read.recovered" for line in lines))
+    told = [(line["event"], line["read"]) for line in lines if line["event"].startswith("read.")]
+    assert told == [("read.failed", f"{ZONE} status"), ("read.recovered", f"{ZONE} status")]
+
+
+async def test_a_bulk_answer_that_always_lacks_somebody_hastens_the_list_once(traced, plant):
+    plant.add("evce", traced, factor=1.0)
+    async with plant.running():
+        await settled(plant)
+        lists, answers = traced.traffic.total["/stations"], traced.traffic.total["/stations/statuses"]
+        traced.faults.add("/stations/statuses", member="0.id", change="set", value=999)
+        for more in (1, 2, 3):
+            plant.clock.added += 5.5
+            await until(lambda n=answers + more: traced.traffic.total["/stations/statuses"] >= n)
+        await until(lambda: traced.traffic.total["/stations"] > lists)
+        assert traced.traffic.total["/stations"] <= lists + 2  # one is hastened, one may be due
+
+
 async def test_I05_import_that_kept_the_limits_needs_no_put(evce, plant):
     plant.add("evce", evce)
     async with plant.running():

@@ -135,11 +135,23 @@ async def test_failing_read_is_one_line_at_the_change_however_often_it_is_planne
             await until(lambda: plant.value("evce/station/Newcomer/status") is not None)
             before = plant.pollers["evce"].health.errors
             await until(lambda: plant.pollers["evce"].health.errors > before + 3)
+            assert plant.pollers["evce"].failing == {"evce/meter/Meter 1 values": "GET /api/v2/pms/1/values: 500 'no'"}
             traced.faults.remove(fault)
             await until(lambda: any(line["event"] == "read.recovered" for line in lines))
+            assert plant.pollers["evce"].failing == {}
     events = [(line["event"], line["read"]) for line in lines if line["event"].startswith("read.")]
     name = "evce/meter/Meter 1 values"
     assert events == [("read.failed", name), ("read.recovered", name)]
+
+
+async def test_what_fails_is_told_only_while_it_is_asked_for(traced, plant):
+    plant.add("evce", traced)
+    async with plant.running():
+        await up(plant)
+        traced.faults.add("/pms/1/values", status=500)
+        await until(lambda: plant.pollers["evce"].failing)
+        await traced.do("delete", kind="meter", name="Meter 1")
+        await until(lambda: not plant.pollers["evce"].failing)
 
 
 async def test_a_quiet_site_logs_nothing(traced, plant):

@@ -170,6 +170,14 @@ def test_an_answer_slower_than_half_its_period_does_not_change_the_period(schedu
     assert schedule.overruns == 0
 
 
+def test_a_new_plan_is_told_when_the_jobs_of_the_old_one_were_due(schedule):
+    add(schedule, "list zone", due=60.0, every_s=60.0)
+    add(schedule, "list meter", due=50.0, every_s=60.0)
+    schedule.hasten("list zone", 1.0)
+    assert schedule.clear() == {"list zone": 1.0, "list meter": 50.0}
+    assert schedule.clear() == {}
+
+
 def test_a_hastened_job_returns_to_its_slot(schedule):
     add(schedule, "list zone", due=60.0, every_s=60.0)
     schedule.hasten("list zone", 1.0)

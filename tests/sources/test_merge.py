@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import pytest
@@ -123,6 +124,22 @@ async def test_C07_a_merge_does_not_cross_into_a_new_session(evce, source):
             await own.write(request)
         await own.open()
     assert sent(evce, "/em/zones/1") == []
+
+
+async def test_two_merges_into_one_document_do_not_take_back_each_others_members(evce, source, monkeypatch):
+    own, seen = source(evce), []
+    await own.open()
+    request_in = own._session.request_in
+
+    async def noted(session, method, path, body):
+        seen.append(method)
+        return await request_in(session, method, path, body)
+
+    monkeypatch.setattr(own._session, "request_in", noted)
+    path, body, _ = ZONE["desc"]
+    requests = [WriteRequest(command(path, body), False, {"id": "1"}, {"value": raw}, 1) for raw in (180.5, 90.5)]
+    await asyncio.gather(*(own.write(request) for request in requests))
+    assert seen == ["GET", "PUT", "GET", "PUT"]
 
 
 documents = st.recursive(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import time
 from ipaddress import IPv4Interface
@@ -12,7 +13,8 @@ from gateway.addressing import PlacedObject, PlacedPoint
 from gateway.core.point import ObjectSpec, PointSpec
 from gateway.core.value import GOOD, Sample, ValueKind
 from gateway.servers.bacnet.server import parse_address
-from gateway.servers.bacnet.status import MOST_PEERS, Traffic
+from gateway.servers.bacnet.services import MOST_STEPS
+from gateway.servers.bacnet.status import MOST_PEERS, Sparing, Traffic
 from tests.servers.bacnet.conftest import HOST, RawClient, make_bench
 
 
@@ -155,3 +157,40 @@ def test_an_instance_belongs_to_one_point() -> None:
 def test_wrong_settings_are_errors(more) -> None:
     with pytest.raises(ValueError):
         make_bench(**more)
+
+
+def test_peers_cannot_make_the_log_grow_without_end(caplog) -> None:
+    sparing = Sparing(logging.getLogger("gateway.test"), lines=2)
+    for number in range(100):
+        sparing.warning(1000.0, "line %d", number)
+    sparing.warning(1061.0, "line %d", 100)
+    lines = ["line 0", "line 1", "bacnet: 98 more lines of this kind were not written", "line 100"]
+    assert [record.getMessage() for record in caplog.records] == lines
+
+
+async def test_a_request_is_understood_anew_when_its_object_has_come(bench, raw) -> None:
+    """What octets mean is kept, so it must not be kept that an object was not there."""
+    client, spec = raw(bench), PointSpec(name="p", kind=ValueKind.NUMBER)
+    single, many = "0205 01 0c 0c00000032 1955", "0205 01 0e 0c00000032 1e0955 1f 0c00000000 1e0955 1f"
+    for _ in range(2):
+        assert await client.apdu(single) == "50010c9101911f"
+        assert "5e9101911f5f" in await client.apdu(many)
+    index = bench.add("evce/zone/New/p", "analog-input", 50, spec)
+    for value, octets in ((1.5, "443fc00000"), (2.5, "4440200000")):
+        bench.table.update([(index, Sample(value, GOOD, "", 0.0))])
+        assert await client.apdu(single) == f"30010c0c0000003219553e{octets}3f"
+        assert f"0c000000321e29554e{octets}4f1f" in await client.apdu(many)
+
+
+async def test_what_requests_mean_is_kept_within_bounds(bench) -> None:
+    reads = bench.server._parts.reads
+    for index in range(70_000):
+        reads.answer(12, 1, bytes.fromhex("0c023fffff194c") + b"\x2b" + index.to_bytes(3, "big"))
+    assert reads._kept <= MOST_STEPS
+    assert len(reads._single) <= MOST_STEPS
+
+
+async def test_the_octets_of_one_service_are_nothing_in_another(bench, raw) -> None:
+    client = raw(bench)
+    assert (await client.apdu("0205 01 0e 0c00000000 1e0955 1f")).startswith("30010e")
+    assert await client.apdu("0205 01 0c 0c00000000 1e0955 1f") == "600104"

@@ -1,0 +1,100 @@
+"""Commands that meet while the disk is still taking an earlier one (C06, C13, C16), without a product."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+from gateway.core.delivery import Authority
+from gateway.engine.ports import Ask
+from tests.engine.limits import limits_up
+from tests.engine.lives import BACNET, BMS, POINT, RELEASE, died, later, leased, limit, offline, passes
+from tests.engine.rig import POLICY, limit_of, puts, until, up
+
+DRY = replace(POLICY, dry_run=True)
+KEY = "evce/zone/0/reduction"
+
+
+def restart(plant, policy=POLICY, **options):
+    return offline(policy, journal=died(plant), clock=later(plant, 0.0), **options)
+
+
+async def test_C06_a_release_that_overtakes_the_commit_of_a_value_leaves_nothing_behind(both, plant):
+    plant.add("evce", both)
+    async with plant.running():
+        await limits_up(plant)
+        plant.journal.takes_s = 0.05
+        async with asyncio.TaskGroup() as group:
+            group.create_task(plant.ask(20.0))
+            await asyncio.sleep(0.01)
+            group.create_task(plant.ask(None))
+        plant.clock.added += 3
+        await until(lambda: plant.receipt("write_status") == 1)
+        await asyncio.sleep(0.2)
+        plant.clock.added += 30
+        await asyncio.sleep(0.2)
+        assert limit_of(both) is None
+        assert plant.authority() is Authority.AUTONOMOUS
+        assert plant.desk._points[plant.index(POINT)].delivery.target is None
+        assert [value for _, value in puts(both)] in ([], [20.0, "release"], ["release"])
+
+
+async def test_C16_the_same_value_again_waits_for_the_commit_of_the_first():
+    plant = offline()
+    plant.journal.takes_s = 0.1
+    async with asyncio.TaskGroup() as group:
+        group.create_task(plant.ask(20.0))
+        await asyncio.sleep(0.01)
+        await plant.ask(20.0)
+        assert '"value": 20.0' in plant.journal.states[KEY], "answered before it was on the disk"
+    before = plant.journal.commits
+    await plant.ask(20.0)
+    assert plant.journal.commits == before, "a refresh of what is on the disk does not touch it"
+
+
+async def test_C16_a_repeated_release_waits_for_the_commit_of_the_first():
+    plant = offline()
+    await plant.ask(20.0, origin=BACNET)
+    plant.journal.takes_s = 0.1
+    async with asyncio.TaskGroup() as group:
+        group.create_task(plant.ask(None, origin=BACNET))
+        await asyncio.sleep(0.01)
+        await plant.ask(None, origin=BACNET)
+        assert '"release": true' in plant.journal.states[KEY]
+
+
+async def test_C13_a_dry_run_whose_writer_was_lost_starts_again_and_ends_without_a_trace():
+    plant = offline(DRY, groups=leased(RELEASE))
+    await plant.ask(40.0, origin=BMS)
+    passes(plant, 61)
+    assert plant.authority() is Authority.FAILSAFE
+    still = restart(plant, DRY, groups=leased(RELEASE))
+    assert (still.desk.obstacle, still.authority()) == ("", Authority.FAILSAFE)
+    ended = restart(plant, groups=leased(RELEASE))
+    assert ended.authority() is Authority.INIT
+    assert ended.desk.in_failsafe() == []
+    assert limit(ended) == 250.0
+
+
+async def test_C06_a_release_is_owed_also_while_the_range_of_what_was_restored_is_not_known():
+    plant = offline()
+    await plant.ask(40.0, origin=BMS)
+    born = restart(plant, maximum=None)
+    point = born.desk._points[born.index(POINT)]
+    assert point.unjudged
+    await born.ask(None, origin=BMS)
+    assert point.delivery.target is not None
+    assert point.delivery.target.release
+
+
+async def test_C16_an_actions_code_again_waits_for_the_commit_of_the_first(evce, plant):
+    plant.add("evce", evce)
+    async with plant.running():
+        await up(plant)
+        plant.journal.takes_s = 0.1
+        ask = Ask(plant.index("evce/station/Bay 001/reset"), 1, 10)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(plant.desk.submit([ask], BMS))
+            await asyncio.sleep(0.01)
+            await plant.desk.submit([ask], BACNET)
+            assert "evce/station/0/reset" in plant.journal.states
