@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
-from typing import Any
+from typing import Any, TextIO, cast
 
 import structlog
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 LONGEST = 400
+
+
+class Lossy:
+    """A stream for log lines; one that it does not take (a full disk, a closed pipe) is lost, no command with it."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        """Writes what can be written."""
+        with contextlib.suppress(OSError):
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        """Passes on what can be passed on."""
+        with contextlib.suppress(OSError):
+            self._stream.flush()
 
 
 def configure(level: str = "info", *, colors: bool | None = None) -> None:
@@ -22,7 +40,7 @@ def configure(level: str = "info", *, colors: bool | None = None) -> None:
             structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty() if colors is None else colors),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(file=cast("TextIO", Lossy(sys.stderr))),
         cache_logger_on_first_use=False,
     )
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(name)s: %(message)s")

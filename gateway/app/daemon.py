@@ -173,6 +173,7 @@ class Daemon:
         )
         self.vitals.header = self.inventory.single(GATEWAY_SOURCE, site.header(self.book.entries))
         self.vitals.header.present, self.vitals.header.trouble = True, ""
+        self.journal.on_fault = self.vitals.show_flags
 
     async def _start(self, stack: contextlib.AsyncExitStack) -> None:
         """Sources, restored points, then the servers, so that a port answers only when the map stands."""

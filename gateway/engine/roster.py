@@ -318,7 +318,7 @@ def waiting_text(entry: Entry) -> str:
     if entry.new_name is None:
         return f"its type changed from {entry.guard!r} to {entry.new_guard!r}; {CONFIRM}"
     if entry.new_name != entry.name:
-        return f"id {entry.id} is now named {entry.new_name!r}: names were swapped; {CONFIRM}"
+        return f"id {entry.id} is now named {entry.new_name!r}: names were swapped; {CONFIRM}, or `addresses pin`"
     if entry.name.startswith("#"):
         return f"it has no name, and its id {entry.id} came with another certificate; {CONFIRM}"
     return f"its name was found again as id {entry.id} while swapped names waited; {CONFIRM}"

@@ -7,6 +7,7 @@ the tighter side; a limit whose range or default is not known yet cannot be judg
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -22,6 +23,7 @@ from gateway.engine.resource import Resource
 UNREAD = ("", "not read yet", "not present")
 """Troubles under which a command is accepted and waits; any other inhibits the point."""
 DIGITS = 7
+LARGEST = sys.float_info.max
 Basis = tuple[int, str | None, str | None, str | None]
 """Session, id, name and certificate under which a value was read: a PUT needs the same ones (C07)."""
 
@@ -191,7 +193,7 @@ class Setpoint:
     def _judged_number(self, value: Value) -> float:
         if isinstance(value, (str, bool)):
             raise CommandRejected(Reject.TYPE, "a number is needed")
-        if not math.isfinite(value):
+        if abs(value) > LARGEST or not math.isfinite(value):
             raise CommandRejected(Reject.NOT_FINITE, "NaN and infinity are never a limit")
         if self.scale() is None:
             raise CommandRejected(Reject.INHIBITED, "its scale is not known yet")

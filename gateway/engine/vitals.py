@@ -134,6 +134,12 @@ class Vitals:
         for name, value in values.items():
             self._put(batch, self.header.indices[name], value)
 
+    def show_flags(self) -> None:
+        """The flags at once, for no answer may overtake the persistence fault (C16)."""
+        if self.header is not None:
+            sample = Sample(self._flags(), GOOD, "", self._clock.monotonic())
+            self._table.update([(self.header.indices["flags"], sample)])
+
     def _flags(self) -> int:
         """The bits that `addressing.builtin.FLAGS` names."""
         desk = self._desk

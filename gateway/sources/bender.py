@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from gateway.core.errors import BadAnswer, CredentialsRefused, Refused
+from gateway.core.value import shorten
 from gateway.engine.ports import Clock
 from gateway.sources.gate import mend_and_reload
 from gateway.sources.http import Http
@@ -65,7 +66,10 @@ class BenderSession(Session):
             raise BadAnswer("login: the answer holds no token")
         proof = hashlib.sha256((self._password() + token).encode()).hexdigest()
         answer = await self.http.request("POST", path, body={"username": self._username, "password": proof})
-        return _session_id(answer.document)
+        document = answer.document
+        if isinstance(document, dict) and document.get("logged_in") is False:
+            raise Refused(f"login: {shorten(document.get('message'))}", 401)
+        return _session_id(document)
 
     async def _logout(self) -> None:
         await self.http.request("POST", f"{self.base}/logout", headers=self._headers())

@@ -31,12 +31,14 @@ class SqliteJournal:
     Attributes:
         fault: why what was accepted is not on the disk, in words; "" when everything is.
         found: what happened to the command state before this start, in words; "" when nothing did.
+        on_fault: called whenever `fault` has come, changed or gone, before anybody is answered.
     """
 
     def __init__(self, folder: Path, *, clock: Clock, bounds: Bounds | None = None, connect: Connect = connect) -> None:
         self._opening, self._clock, self._bounds = Opening(folder, connect), clock, bounds or Bounds()
         self.fault = ""
         self.found = ""
+        self.on_fault: Callable[[], None] = _nobody
         self._writer: Writer | None = None
         self._restored: dict[str, Any] = {}
         self._ticket = self._unsafe = 0
@@ -115,12 +117,14 @@ class SqliteJournal:
         if self.fault and ticket >= self._unsafe:
             self.fault = ""
             log.info("journal.restored")
+            self.on_fault()
 
     def _raise(self, reason: str) -> None:
         """Nothing is safe until all that was given so far is on the disk."""
         if self.fault != reason:
             log.critical("journal.fault", reason=reason)
         self.fault, self._unsafe = reason, self._ticket
+        self.on_fault()
         self._answer(self._ticket, on_disk=False)
 
     def _answer(self, ticket: int, *, on_disk: bool) -> None:
@@ -128,3 +132,7 @@ class SqliteJournal:
             answer = self._asked.popleft()[1]
             if not answer.done():
                 answer.set_result(on_disk)
+
+
+def _nobody() -> None:
+    """Nobody shows the fault yet."""

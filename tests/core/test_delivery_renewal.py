@@ -6,6 +6,7 @@ import pytest
 
 from gateway.core.delivery import Action, Delivery, Target
 from gateway.core.patience import Patience, middle
+from gateway.core.term import Term
 from tests.core.hand_product import EIGHTY, FORTY, RELEASE, SIXTY, Product, S
 
 
@@ -419,3 +420,13 @@ def test_nothing_to_wake_for_while_a_request_is_under_way_or_nothing_may_be_sent
     made.delivery.lost()
     assert made.delivery.wake_at() is None
     assert made.delivery.next_action(made.now + 100) is None
+
+
+def test_C12_half_of_an_odd_time_is_not_rounded_and_the_end_itself_is_past():
+    term = Term(601.0)
+    assert not term.is_unknown(1e9)
+    term.begin(100.0)
+    assert (term.renew_at, term.is_over(700.9), term.is_over(701.0)) == (400.5, False, True)
+    term.agreed(701.0)
+    assert not term.is_unknown(800.0)
+    assert (middle(0.75, 1.25), middle(1.0, 2.0)) == (1.0, 1.5)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from dataclasses import replace
 
-from gateway.core.delivery import Authority
+import pytest
+
+from gateway.core.delivery import Authority, WriteStatus
+from gateway.core.lease import Loss
 from gateway.engine.ports import Ask
 from tests.engine.limits import limits_up
-from tests.engine.lives import BACNET, BMS, POINT, RELEASE, died, later, leased, limit, offline, passes
-from tests.engine.rig import POLICY, limit_of, puts, until, up
+from tests.engine.lives import BACNET, BMS, CLI, HOLD, POINT, RELEASE, died, later, leased, limit, offline, passes
+from tests.engine.rig import POLICY, Plant, limit_of, puts, until, up
 
 DRY = replace(POLICY, dry_run=True)
 KEY = "evce/zone/0/reduction"
@@ -98,3 +102,38 @@ async def test_C16_an_actions_code_again_waits_for_the_commit_of_the_first(evce,
             await asyncio.sleep(0.01)
             await plant.desk.submit([ask], BACNET)
             assert "evce/station/0/reset" in plant.journal.states
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_C06_C16_whatever_meets_on_a_slow_disk_what_is_upstream_is_what_is_asked_in_the_end(evce, seed):
+    draw = random.Random(seed)
+    plant = Plant(groups=leased(draw.choice([HOLD, RELEASE, Loss("value", 16.0)]), 3.0))
+    plant.add("evce", evce)
+    writers = ((10, BMS), (8, BACNET), (9, CLI))
+    async with plant.running():
+        await limits_up(plant)
+        plant.journal.takes_s = 0.02
+        async with asyncio.TaskGroup() as clients:
+            for _ in range(40):
+                number, origin = draw.choice(writers)
+                write = plant.ask(draw.choice([None, 20.0, 60.0]), slot=number, origin=origin)
+                client = clients.create_task(write)
+                if draw.random() < 0.1:
+                    client.cancel()
+                await asyncio.sleep(draw.choice([0, 0, 0.005, 0.03]))
+                plant.clock.added += draw.choice([0, 0, 0.5, 2])
+                if draw.random() < 0.3:
+                    plant.desk.tick()
+        if seed % 2:
+            for number, origin in writers:
+                await plant.ask(None, slot=number, origin=origin)
+        point = plant.desk._points[plant.index(POINT)]
+
+        def settled():
+            plant.clock.added += 0.2
+            winner = point.slots.value
+            done = WriteStatus.IDLE if winner is None else WriteStatus.IN_FORCE
+            return (limit_of(evce), plant.status(), point.release_due) == (winner, done, False)
+
+        await until(settled)
+        assert (point.slots.value is None, point.committing) == (point.delivery.target is None, [])

@@ -49,6 +49,7 @@ async def refused(plant: Plant, value, slot=10, point=POINT) -> Reject:
     ("value", "reject"),
     [
         (math.nan, Reject.NOT_FINITE),
+        (10**400, Reject.NOT_FINITE),
         (math.inf, Reject.NOT_FINITE),
         (-math.inf, Reject.NOT_FINITE),
         (250.1, Reject.RANGE),

@@ -94,6 +94,16 @@ async def test_U09_wrong_password_is_tried_twice_and_then_never(bender, session,
     assert logins(bender) == [401, 401]
 
 
+async def test_U09_a_refusal_that_comes_with_status_200_is_no_login_every_minute(bender, session, clock):
+    bender.faults.add("/login", method="POST", status=200, body='{"logged_in": false, "message": "no", "code": 1001}')
+    own = session(bender)
+    for _ in range(5):
+        with pytest.raises(CredentialsRefused, match="'operator' refused"):
+            await own.request("GET", "/system_state")
+        clock.now += 3600
+    assert len(logins(bender)) == 2
+
+
 @pytest.mark.parametrize("body", ["[]", '{"token": null}', ""])
 async def test_no_token_offered(bender, session, body):
     bender.faults.add("/login", method="GET", body=body)
@@ -105,7 +115,7 @@ async def test_no_token_offered(bender, session, body):
 @pytest.mark.parametrize(
     ("body", "text"),
     [
-        ('{"logged_in": false, "session": {}}', "logged_in"),
+        ('{"session": {}}', "logged_in"),
         ('{"logged_in": true, "session": {"id": "short"}}', "no session id"),
         ('{"logged_in": true}', "logged_in"),
     ],

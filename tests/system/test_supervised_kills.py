@@ -31,9 +31,7 @@ class Bms(ModbusClient):
         self._from = host
 
     async def __aenter__(self) -> Bms:
-        self._reader, self._writer = await asyncio.open_connection(
-            self._host, self._port, local_addr=(self._from, 0)
-        )
+        self._reader, self._writer = await asyncio.open_connection(self._host, self._port, local_addr=(self._from, 0))
         return self
 
 

@@ -301,3 +301,19 @@ async def client() -> AsyncIterator[BACnetClient]:
 @pytest.fixture
 def rusty(client: BACnetClient, bench: Bench) -> Rusty:
     return Rusty(client, bench.address)
+
+
+@pytest.fixture
+async def watcher() -> AsyncIterator[Callable[[Bench], Any]]:
+    """Makes COV subscribers and closes them."""
+    from tests.servers.bacnet.watcher import Watcher
+
+    made: list[Watcher] = []
+
+    def make(bench: Bench) -> Watcher:
+        made.append(Watcher(bench))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.sock.close()

@@ -3,41 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import logging
 import math
-import time
-from collections.abc import AsyncIterator, Callable
 
 import pytest
 from rusty_bacnet import ObjectIdentifier
 
-from gateway.core.point import PointSpec
-from gateway.core.value import BAD, STALE, ValueKind
-from tests.servers.bacnet.conftest import Bench, Node, make_bench, placed
+from gateway.core.value import BAD, STALE
+from tests.servers.bacnet.conftest import Node, placed
 from tests.servers.bacnet.rusty import CURRENT as CURRENT_ID
 from tests.servers.bacnet.rusty import DEVICE as DEVICE_ID
 from tests.servers.bacnet.rusty import LIMIT as LIMIT_ID
 from tests.servers.bacnet.rusty import P, PropertyValue
-from tests.servers.bacnet.watcher import CHARGING, CURRENT, DEVICE, FLAGS, LIMIT, NOTE, PV, STATE, Watcher, settle
-from tests.site import until
+from tests.servers.bacnet.watcher import CHARGING, CURRENT, DEVICE, FLAGS, LIMIT, NOTE, PV, STATE
 
 OK = "2005"
 FINE, FAULT = "0000", "0100"
-
-
-@pytest.fixture
-async def watcher() -> AsyncIterator[Callable[[Bench], Watcher]]:
-    """Makes subscribers and closes them."""
-    made: list[Watcher] = []
-
-    def make(bench: Bench) -> Watcher:
-        made.append(Watcher(bench))
-        return made[-1]
-
-    yield make
-    for each in made:
-        each.sock.close()
 
 
 async def test_the_value_of_now_comes_first_then_changes_by_the_increment(bench, watcher) -> None:
@@ -118,78 +98,6 @@ async def test_a_confirmed_notification_is_repeated_with_its_invoke_id(bench, wa
         assert await client.next(ack=False) == first
 
 
-async def test_B03_a_confirmed_subscriber_that_is_gone_is_dropped_with_one_line(bench, watcher, caplog) -> None:
-    caplog.set_level(logging.WARNING)
-    gone, other = watcher(bench), watcher(bench)
-    for process in range(50):
-        await gone.subscribe(CURRENT, process=process, confirmed=True)
-    await other.subscribe(CURRENT, 0, process=7, confirmed=True)
-    await other.next()
-    bench.set("current", 5.0)
-    bench.pass_time(1.0)
-    assert await other.value() == 5.0
-    await settle()
-    steps = 0
-    while bench.server.counters["subscriptions"] > 1:
-        bench.pass_time(3.1)
-        await asyncio.sleep(0.02)
-        steps += 1
-        assert steps < 20
-    assert steps == 12, "3 notifications, each sent 4 times"
-    (line,) = [record.getMessage() for record in caplog.records]
-    assert line.startswith("bacnet: 127.0.0.1:")
-    assert line.endswith("acknowledged none of 3 notifications; its 50 subscriptions are ended")
-    bench.set("current", 6.0)
-    assert await other.value() == 6.0, "the others go on"
-
-
-async def test_B04_caps_are_told_and_free_again_after_a_cancellation(watcher) -> None:
-    bench = make_bench(terms={"cov_per_peer": 3, "cov_total": 5})
-    await bench.server.start()
-    one, two = watcher(bench), watcher(bench)
-    no_space = "500591039113"
-    assert [await one.subscribe(CURRENT, 0, process=n) for n in range(4)] == [OK, OK, OK, no_space]
-    assert [await two.subscribe(CURRENT, 0, process=n) for n in range(3)] == [OK, OK, no_space]
-    assert await one.subscribe(CURRENT, 0, process=2) == OK, "a renewal needs no room"
-    assert await one.subscribe(CURRENT, None, process=2, confirmed=None) == OK
-    assert await two.subscribe(CURRENT, 0, process=3) == OK
-    await bench.server.stop()
-
-
-async def test_B04_five_thousand_subscriptions_of_one_client(bench, watcher) -> None:
-    """Everybody is told of the change, in bursts that a small socket can take."""
-    client = watcher(bench)
-    seen: set[int] = set()
-    for first in range(0, 5000, 8):
-        for number in range(first, first + 8):
-            client.send(subscribe_bytes(number))
-        while bench.server.counters["subscriptions"] < first + 8:
-            await drain(client, seen)
-    while len(seen) < 5000:
-        assert await drain(client, seen, 2.0), f"only {len(seen)} arrived"
-
-
-def subscribe_bytes(process: int) -> bytes:
-    body = b"\x0a" + process.to_bytes(2, "big") + b"\x1c" + CURRENT.to_bytes(4, "big") + b"\x29\x00"
-    apdu = bytes((0x00, 0x05, process & 0xFF, 5)) + body
-    return b"\x81\x0a" + (6 + len(apdu)).to_bytes(2, "big") + b"\x01\x04" + apdu
-
-
-async def drain(client: Watcher, seen: set[int], wait_s: float = 0.01) -> bool:
-    """Collects the processes of waiting notifications; whether there was anything."""
-    found = False
-    deadline = time.monotonic() + wait_s
-    while time.monotonic() < deadline and not found:
-        await asyncio.sleep(0.001)
-        with contextlib.suppress(BlockingIOError):
-            while datagram := client.sock.recv(2048):
-                found = True
-                if datagram[6:8] == b"\x10\x02":
-                    length = datagram[8] & 7
-                    seen.add(int.from_bytes(datagram[9 : 9 + length], "big"))
-    return found
-
-
 async def test_B05_a_lifetime_ends_on_time_and_a_renewal_lengthens_it(bench, watcher, rusty) -> None:
     client = watcher(bench)
     await client.subscribe(CURRENT, 60)
@@ -234,20 +142,6 @@ async def test_a_renewal_may_change_from_confirmed_to_unconfirmed(bench, watcher
     assert await client.silent(), "the old one is not repeated"
 
 
-async def test_a_subscriber_that_refuses_is_dropped_after_three(bench, watcher, caplog) -> None:
-    caplog.set_level(logging.WARNING)
-    client = watcher(bench)
-    await client.subscribe(CURRENT, confirmed=True)
-    for value in (1.0, 2.0, 3.0):
-        found = await client.next(ack=False)
-        client.send(bytes.fromhex("810a00090100") + bytes((0x60, found.invoke, 9)))
-        await asyncio.sleep(0.02)
-        bench.pass_time(1.0)
-        bench.set("current", value)
-    await until(lambda: bench.server.counters["subscriptions"] == 0)
-    assert len(caplog.records) == 1
-
-
 @pytest.mark.parametrize(
     ("service", "body", "answer"),
     [
@@ -285,37 +179,6 @@ async def test_one_property_with_an_increment_of_its_own(bench, watcher) -> None
     bench.set("current", None, BAD, "no answer")
     found = [await client.next(), await client.next()]
     assert {103: 12, FLAGS: FAULT} in [each.values for each in found]
-
-
-async def test_B12_a_storm_costs_the_newest_values_and_nobody_loses_any(bench, watcher) -> None:
-    """50 peers, 20 objects, 40 changes of each in a row."""
-    spec = PointSpec(name="p", kind=ValueKind.NUMBER)
-    points = [bench.table.add(f"evce/zone/Z{n}/p", spec) for n in range(20)]
-    bench.server.place([(i, placed(bench.table.names[i], "analog-input", 100 + n, spec)) for n, i in enumerate(points)])
-    for number, index in enumerate(points):
-        bench.index[str(number)] = index
-    peers = [watcher(bench) for _ in range(50)]
-    for peer in peers:
-        for number in range(20):
-            assert await peer.subscribe(100 + number, 600) == OK
-    for peer in peers:
-        await drain(peer, set(), 0.05)
-    before = bench.server.counters["notifications"]
-    for step in range(1, 41):
-        for number in range(20):
-            bench.set(str(number), float(step))
-        await asyncio.sleep(0)
-    bench.pass_time(1.0)
-    last: dict[tuple[int, int], float] = {}
-
-    async def collect(peer_number: int, peer: Watcher) -> None:
-        while (found := await peer.next(0.7)) is not None:
-            last[peer_number, found.key] = found.values[PV]
-
-    await asyncio.gather(*(collect(number, peer) for number, peer in enumerate(peers)))
-    sent = bench.server.counters["notifications"] - before
-    assert last == {(peer, 100 + number): 40.0 for peer in range(50) for number in range(20)}
-    assert sent <= 2 * 50 * 20, "40,000 changes are told as their newest values"
 
 
 async def test_a_renamed_object_keeps_its_subscriptions(bench, watcher) -> None:
