@@ -28,6 +28,9 @@ bench: .venv/.test
 	$(BIN)/python -m tests.benchmarks.traffic
 	$(BIN)/python -m tests.benchmarks.neighbours
 	$(BIN)/python -m tests.benchmarks.commands
+	$(BIN)/python -m tests.benchmarks.modbus
+	$(BIN)/python -m tests.benchmarks.torn
+	$(BIN)/python -m tests.benchmarks.bacnet
 
 soak: .venv/.test
 	$(BIN)/python -m tests.faults.disturber --minutes $(or $(MINUTES),10) --seed $(or $(SEED),1)

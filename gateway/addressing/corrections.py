@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby
+from shlex import quote
 
 from gateway.addressing.book import AddressBook, Entry
 from gateway.core.errors import CorrectionRefused
@@ -19,6 +20,19 @@ Inner = Mapping[str, Sequence[str]]
 def waiting(book: AddressBook) -> list[Entry]:
     """Everything that is inhibited until somebody confirms it."""
     return [entry for entry in book.entries if entry.waits and not entry.retired]
+
+
+def remedy(entry: Entry, book: AddressBook) -> str:
+    """What to say of an entry that waits, and when, with the command that says it."""
+    if entry.new_name is None or entry.name.startswith("#"):
+        return "confirm with `addresses confirm`"
+    others = (e for e in book.of(entry.source, entry.kind) if e is not entry and e.new_name == entry.name)
+    named = next((other.id for other in others if other.id is not None), None)
+    if entry.new_name == entry.name:
+        pinned = f"addresses pin {quote(entry.label)} {quote(entry.id or named or 'ID')}"
+        return f"`{pinned}` (or `addresses confirm`) if the name is right, else mend it in the product"
+    pinned = f"addresses pin {quote(entry.label)} {quote(named or 'ID')}"
+    return f"`addresses confirm` if the {entry.kind}s were renamed there, `{pinned}` if the names are right"
 
 
 def confirm(book: AddressBook, chosen: Sequence[Entry], inner: Inner) -> tuple[list[Entry], list[Entry]]:
@@ -105,4 +119,4 @@ def forget(book: AddressBook, entry: Entry, inner: Inner) -> list[Entry]:
     return forgotten
 
 
-__all__ = ["Inner", "confirm", "forget", "pin", "rename", "waiting"]
+__all__ = ["Inner", "confirm", "forget", "pin", "remedy", "rename", "waiting"]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from ipaddress import IPv4Network
-from pathlib import Path
 
-from gateway.config import read_secret
+from gateway.config import LoadedConfig, read_secret_at
 from gateway.config.downstream import BacnetConfig
 from gateway.servers.bacnet import Terms
 
@@ -14,8 +13,8 @@ DATABASE_REVISION = "gateway/bacnet/database_revision"
 """The journal's key of Database_Revision; no point's key has three parts that begin so."""
 
 
-def bacnet_terms(config: BacnetConfig, folder: Path, restart: Callable[[], None]) -> Terms:
-    """What `bacnet:` settles; `folder` is the configuration's, `restart` ends the process in good order.
+def bacnet_terms(config: BacnetConfig, loaded: LoadedConfig, restart: Callable[[], None]) -> Terms:
+    """What `bacnet:` settles; `restart` ends the process in good order.
 
     Raises:
         ConfigError: the password cannot be read.
@@ -25,7 +24,12 @@ def bacnet_terms(config: BacnetConfig, folder: Path, restart: Callable[[], None]
         object_name=config.object_name,
         cov_per_peer=config.cov_per_peer,
         cov_total=config.cov_total,
-        password=read_secret(config.dcc_password, folder) if config.dcc_password else None,
+        password=_password(config, loaded),
         restart=restart if config.reinitialize else None,
         foreign=(config.foreign.bbmd, config.foreign.ttl) if config.foreign else None,
     )
+
+
+def _password(config: BacnetConfig, loaded: LoadedConfig) -> str | None:
+    secret = config.dcc_password
+    return None if secret is None else read_secret_at(loaded, ("bacnet", "dcc_password"), secret)

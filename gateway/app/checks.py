@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from gateway.addressing import LAST_UNIT, expand, overlaps, region_faults
 from gateway.addressing.builtin import SOURCE_REGION
 from gateway.config import LoadedConfig
+from gateway.config.fields import Secret
 from gateway.config.strict_yaml import KeyPath, shown_path
 from gateway.core.errors import Fault
 from gateway.core.point import KindSpec, Product
@@ -143,10 +145,27 @@ def file_findings(loaded: LoadedConfig) -> tuple[list[Fault], list[Fault]]:
         wanted.append((faults, ("modbus", "tls", "certificate"), tls.certificate))
         wanted.append((faults, ("modbus", "tls", "client_ca"), tls.client_ca))
         wanted.append((warnings, ("modbus", "tls", "key", "file"), tls.key.file))
+    bacnet = loaded.config.bacnet
+    if bacnet is not None and bacnet.dcc_password is not None:
+        wanted.append((warnings, ("bacnet", "dcc_password", "file"), bacnet.dcc_password.file))
     for found, at, name in wanted:
         if name is not None and not loaded.path(name).exists():
             found.append(loaded.document.fault(at, f"there is no file {shown_path(loaded.path(name))}"))
-    return faults, warnings
+    return faults, warnings + _unset_variables(loaded)
+
+
+def _unset_variables(loaded: LoadedConfig) -> list[Fault]:
+    """Passwords from the environment that this process has not; the service may have another."""
+    sources, bacnet = loaded.config.sources, loaded.config.bacnet
+    secrets: list[tuple[KeyPath, Secret | None]] = [
+        (("sources", i, "password", "env"), source.password) for i, source in enumerate(sources)
+    ]
+    secrets.append((("bacnet", "dcc_password", "env"), bacnet.dcc_password if bacnet is not None else None))
+    return [
+        loaded.document.fault(at, f"{secret.env} is not set here")
+        for at, secret in secrets
+        if secret is not None and secret.env is not None and secret.env not in os.environ
+    ]
 
 
 def role_faults(loaded: LoadedConfig) -> list[Fault]:

@@ -27,6 +27,7 @@ from gateway.engine.commands import CommandDesk
 from gateway.engine.inventory import Inventory
 from gateway.engine.poller import Poller
 from gateway.engine.ports import Ask, BootClock
+from gateway.engine.resource import NOT_PRESENT, NOT_READ
 from gateway.engine.table import PointTable
 from gateway.engine.vitals import Vitals
 from gateway.export import point_row
@@ -70,7 +71,9 @@ class Control:
         """Everything a person asks first, JSON-ready."""
         daemon = self._daemon
         table = daemon.table
-        qualities = Counter(Quality(table.sample(i).quality).name.lower() for i in range(len(table)))
+        shown = (i for i in range(len(table)) if table.seen(i) or not table.specs[i].optional)
+        qualities = Counter(Quality(table.sample(i).quality).name.lower() for i in shown)
+        trouble = {r.label: r.trouble for r in daemon.inventory.resources.values() if r.trouble and not r.dismissed}
         return {
             "site": daemon.site.config.site,
             "version": __version__,
@@ -86,14 +89,11 @@ class Control:
             "alarms": daemon.vitals.alarms_active(),
             "without_address": {f"{s}/{k}": count for (s, k), count in daemon.inventory.unassigned.items() if count},
             "without_unit": {f"{s}/{k}": count for (s, k), count in daemon.inventory.unitless.items()},
-            "inhibited": {
-                r.label: r.trouble
-                for r in daemon.inventory.resources.values()
-                if r.trouble not in ("", "not read yet") and not r.dismissed
-            },
+            "inhibited": {label: why for label, why in trouble.items() if why not in (NOT_READ, NOT_PRESENT)},
+            "missing": [label for label, why in trouble.items() if why == NOT_PRESENT],
             "alike": {f"{s}/{k}": groups for (s, k), groups in daemon.inventory.lookalikes.items() if groups},
             "counters_restarted": daemon.inventory.counters.restarted,
-            "bad": [f"{table.names[i]}: {table.sample(i).reason}" for i in table.bad()[:MOST_BAD]],
+            "bad": self._bad(),
             "foreign_limits": daemon.desk.foreign_limits(),
             "certificates_ending": {
                 name: {"ends": date(end), "days": int((end - daemon.clock.wall()) // DAY_S)}
@@ -116,6 +116,18 @@ class Control:
             "process": footprint(),
             "lease": lease_text(daemon.site.config),
         }
+
+    def _bad(self) -> list[str]:
+        """What has no value and why, the points of a resource together that have one reason."""
+        table = self._daemon.table
+        causes: dict[tuple[str, str], list[str]] = {}
+        for index in table.bad():
+            name = table.names[index]
+            causes.setdefault((name.rpartition("/")[0], table.sample(index).reason), []).append(name)
+        return [
+            f"{names[0] if len(names) == 1 else f'{label}, {len(names)} points'}: {reason}"
+            for (label, reason), names in islice(causes.items(), MOST_BAD)
+        ]
 
     def _source(self, name: str) -> dict[str, Any]:
         poller = self._daemon.pollers[name]

@@ -16,6 +16,7 @@ from gateway.addressing.builtin import GATEWAY_SOURCE
 from gateway.app.bacnet import DATABASE_REVISION, bacnet_terms
 from gateway.app.clock import SystemClock
 from gateway.app.control import Control
+from gateway.app.descriptors import Descriptors
 from gateway.app.load import Site
 from gateway.app.logins import Logins
 from gateway.app.modbus import modbus_server
@@ -49,10 +50,15 @@ log = structlog.get_logger("gateway")
 
 
 class Daemon:
-    """One site, running. `await run()` serves until `stop()`; `ready` is set once the ports are bound."""
+    """One site, running. `await run()` serves until `stop()`; `ready` is set once the ports are bound.
 
-    def __init__(self, site: Site, clock: BootClock | None = None) -> None:
-        self.site = site
+    `on_locked` is called as soon as no other gateway can run on the same state.
+    """
+
+    def __init__(
+        self, site: Site, clock: BootClock | None = None, *, on_locked: Callable[[], None] = lambda: None
+    ) -> None:
+        self.site, self._on_locked = site, on_locked
         self.clock = clock or SystemClock()
         self.store = Store(site.state_dir)
         self.journal = SqliteJournal(site.state_dir, clock=self.clock)
@@ -78,6 +84,7 @@ class Daemon:
             ConfigError: state, secrets or ports cannot be used; nothing is left running.
         """
         self.store.open()
+        self._on_locked()
         gc.set_threshold(*GC_THRESHOLD)
         try:
             self.journal.open()
@@ -101,7 +108,10 @@ class Daemon:
         notify("READY=1\nSTATUS=serving")
         log.info("gateway.ready", site=self.site.config.site, points=len(self.table))
         self.ready.set()
-        tasks = [self.vitals.run(), self.desk.run(), self.actions.run(), *(p.run() for p in self.pollers.values())]
+        descriptors = Descriptors(self.alarms)
+        asyncio.get_running_loop().set_exception_handler(descriptors.on_error)
+        tasks = [self.vitals.run(), self.desk.run(), self.actions.run(), descriptors.run()]
+        tasks += [poller.run() for poller in self.pollers.values()]
         running = [self._group.create_task(task) for task in tasks]
         try:
             await self._stop.wait()
@@ -265,7 +275,7 @@ class Daemon:
             version=__version__,
             table=self.table,
             commands=self.desk,
-            terms=bacnet_terms(config, self.site.loaded.folder, self.stop),
+            terms=bacnet_terms(config, self.site.loaded, self.stop),
             site=self.site.config.site,
             keeper=Keeper(
                 self.journal.restored().get(DATABASE_REVISION),

@@ -14,7 +14,8 @@ from urllib.parse import quote
 
 from gateway.app.clock import SystemClock
 from gateway.app.connect import BorrowedTokens, Session, new_session, what_was_said
-from gateway.config import LoadedConfig, SourceConfig, read_secret
+from gateway.app.passwords import source_password
+from gateway.config import LoadedConfig, SourceConfig
 from gateway.core.errors import Ambiguous, Refused, SourceError, Unreachable
 from gateway.core.point import KindSpec, Path
 from gateway.core.value import json_text
@@ -77,7 +78,7 @@ async def _ask(loaded: LoadedConfig, config: SourceConfig) -> SourceAnswers:
     if product is None:
         why = str(faults[0]) if faults else "it is for another product"
         found.notes.append(f"the mapping is not used, ids are guessed: {why}")
-    password = read_secret(config.password, loaded.folder)
+    password = source_password(loaded, config)
     kinds = list(product.kinds.values()) if product else []
     async with contextlib.AsyncExitStack() as stack:
         try:

@@ -39,7 +39,7 @@ class Logins:
         """
         if config.tls is not None and config.tls.insecure:
             log.warning("tls.insecure", source=config.name, reason="any certificate is accepted")
-        password = self._passwords[config.name] = Password(config, self._site.loaded.folder)
+        password = self._passwords[config.name] = Password(config, self._site.loaded)
         base = self._site.products[config.name].base
         session = await new_session(
             self._site.loaded, config, base, password, tokens, self._clock, stack, mend=password.mend

@@ -10,9 +10,10 @@ from pathlib import Path
 from gateway import __version__
 from gateway.addressing import PlacedPoint, UnitPlan
 from gateway.app.load import Site
-from gateway.config import LoadedConfig
+from gateway.config import NO_CREDENTIALS, LoadedConfig
 from gateway.config.downstream import KeyFile, ModbusClients, ModbusConfig, ModbusTls
-from gateway.core.errors import ConfigError, Fault
+from gateway.config.strict_yaml import KeyPath, shown_path
+from gateway.core.errors import ConfigError
 from gateway.engine.ports import Commands
 from gateway.engine.table import PointTable
 from gateway.servers.modbus import ClientGroup, ModbusServer, OnRefused, Security, Spawn
@@ -36,7 +37,7 @@ def modbus_server(
     """A server that does not listen yet, with the spans of every unit in which something was placed.
 
     Raises:
-        ConfigError: the private key is a systemd credential and there is none.
+        ConfigError: the private key is not there.
     """
     host, port = _place(config.listen)
     used = sorted({register.unit for point in placed for register in point.registers})
@@ -80,13 +81,22 @@ def _security(loaded: LoadedConfig, tls: ModbusTls) -> Security:
 
 
 def _key(loaded: LoadedConfig, key: KeyFile) -> Path:
-    """The private key's file; a credential stands where systemd puts it."""
+    """The private key's file; a credential stands where systemd puts it.
+
+    Looked into here, where its key in config.yaml is known: TLS tells of it and the certificate together.
+    """
     if key.file is not None:
-        return loaded.path(key.file)
+        path = loaded.path(key.file)
+        try:
+            path.open("rb").close()
+        except OSError as error:
+            text = f"{shown_path(path)} cannot be read: {error.strerror}"
+            raise ConfigError([loaded.document.fault(("modbus", "tls", "key", "file"), text)]) from error
+        return path
     folder = os.environ.get("CREDENTIALS_DIRECTORY")
     if folder is None:
-        text = "systemd gives credentials (LoadCredential=) and gave this process none; elsewhere use {file: ...}"
-        raise ConfigError([Fault(f"credential {key.credential}", 0, 0, "", text)])
+        at: KeyPath = ("modbus", "tls", "key", "credential")
+        raise ConfigError([loaded.document.fault(at, f"credential {key.credential} {NO_CREDENTIALS}")])
     return Path(folder) / (key.credential or "")
 
 

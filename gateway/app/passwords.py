@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from gateway.config import SourceConfig, read_secret
+from gateway.config import LoadedConfig, SourceConfig, read_secret, read_secret_at
 from gateway.core.errors import ConfigError
 from gateway.store.secret_file import SecretFile
+
+
+def source_password(loaded: LoadedConfig, config: SourceConfig) -> str:
+    """A source's password.
+
+    Raises:
+        ConfigError: it cannot be read, told at its key in config.yaml.
+    """
+    return read_secret_at(loaded, ("sources", loaded.config.sources.index(config), "password"), config.password)
 
 
 class Password:
     """Reads at once, so that a missing password stops the start and not the first login; then only on `reread`."""
 
-    def __init__(self, config: SourceConfig, folder: Path) -> None:
-        self._config, self._folder = config, folder
-        self.value = read_secret(config.password, folder)
+    def __init__(self, config: SourceConfig, loaded: LoadedConfig) -> None:
+        self._config, self._folder = config, loaded.folder
+        self.value = source_password(loaded, config)
 
     def __call__(self) -> str:
         return self.value

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
-from gateway.addressing import Entry
+from gateway.addressing import AddressBook, Entry
+from gateway.addressing.corrections import remedy
 from gateway.app.addresses import Correction, Verb, correct_file, split_label
 from gateway.app.load import load_site
 from gateway.cli import show
@@ -28,6 +29,7 @@ def list_(*, config: ConfigFile = DEFAULT, json_: Json = False) -> int:
     """Show which block every name has."""
     site = load_site(config)
     entries = Store(site.state_dir).load_addresses().entries
+    book = AddressBook(entries, {})
     if json_:
         show.show_json([_row(entry) for entry in entries])
         return DONE
@@ -35,7 +37,7 @@ def list_(*, config: ConfigFile = DEFAULT, json_: Json = False) -> int:
     units = modbus is not None and modbus.units == "per_resource"
     for entry in entries:
         unit = f"  unit {entry.unit}" if units and entry.unit is not None else ""
-        text = f"{entry.block:5}  {entry.label}  (id {entry.id or '-'}){unit}{_note(entry)}"
+        text = f"{entry.block:5}  {entry.label}  (id {entry.id or '-'}){unit}{_note(entry, book)}"
         show.out.print(show.clean(text))
     if not entries:
         show.out.print("no block was given yet")
@@ -56,12 +58,12 @@ def _row(entry: Entry) -> Mapping[str, Any]:
     return row | {key: value for key, value in more.items() if value}
 
 
-def _note(entry: Entry) -> str:
+def _note(entry: Entry, book: AddressBook) -> str:
     if entry.retired or entry.forgotten:
         return "  retired" if entry.retired else "  forgotten"
     if entry.new_name is not None and entry.new_name != entry.name:
-        return f"  waits: the product calls it {entry.new_name!r} now"
-    return "  waits for `addresses confirm`" if entry.waits else ""
+        return f"  waits: the product calls it {entry.new_name!r} now; {remedy(entry, book)}"
+    return f"  waits: {remedy(entry, book)}" if entry.waits else ""
 
 
 @addresses.command

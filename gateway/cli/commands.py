@@ -56,8 +56,8 @@ def run(*, config: ConfigFile = DEFAULT, log: Literal["debug", "info", "warning"
 
     telemetry.configure(log)
     site = load_site(config)
-    show.show_faults(site.warnings, "warning: ")
-    return _serve(Daemon(site).run)
+    daemon = Daemon(site, on_locked=lambda: show.show_faults(site.warnings, "warning: "))
+    return _serve(daemon.run)
 
 
 def _serve(start: Any) -> int:
@@ -170,7 +170,12 @@ def points(match: str = "", *, config: ConfigFile = DEFAULT, json_: Json = False
         if error.reached:
             raise
         rows = offline_points(site)
-    rows = [row for row in rows if match.lower() in row["point"].lower()]
+    everything, rows = rows, [row for row in rows if match.lower() in row["point"].lower()]
+    if not rows:
+        show.err.print(show.clean(f"no point's name contains {match!r}"))
+        listed = tuple(f"{s}/{k.name}/" for s, p in site.products.items() for k in p.kinds.values() if not k.is_single)
+        if not any(row["point"].startswith(listed) for row in everything):
+            show.err.print("nothing was discovered yet: start the gateway once, or say `expect`")
     if json_:
         show.show_json(rows)
     elif len(rows) > 60 or not sys.stdout.isatty():
@@ -186,8 +191,17 @@ def status(*, config: ConfigFile = DEFAULT, json_: Json = False) -> int:
     answer = ask(load_site(config), "GET", "/status")
     if json_:
         show.show_json(answer)
-    else:
+        return DONE
+    running = str(answer.get("version", "unknown"))
+    apart = f"the running gateway is version {running}, this command {__version__}: restart the gateway"
+    if running != __version__:
+        show.err.print(show.clean(apart))
+    try:
         show.show_status(answer)
+    except (AttributeError, KeyError, TypeError, ValueError):  # it was updated under a running gateway
+        if running == __version__:
+            show.err.print(show.clean(f"the running gateway is an older build of version {running}: restart it"))
+        return FAULTS
     return DONE
 
 

@@ -176,7 +176,7 @@ def _socket_is_there(site: Site) -> bool:
 
 async def _alone(site: Site, chosen: SourceConfig, new: str, *, unfinished: bool) -> Outcome:
     """One login of our own, and its logout."""
-    password = Password(chosen, site.loaded.folder)
+    password = Password(chosen, site.loaded)
     base, spec = site.products[chosen.name].base, passwd_of(site, chosen.name)
     async with contextlib.AsyncExitStack() as stack:
         tokens = BorrowedTokens(Store(site.state_dir))

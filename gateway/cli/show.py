@@ -147,12 +147,21 @@ def _show_commands(status: Mapping[str, Any]) -> None:
         out.print("[yellow]READ ONLY: every command is refused, and nothing is sent (control.read_only)[/]")
     if status["dry_run"]:
         out.print("[yellow]DRY RUN: nothing is sent to any product[/]")
-    for point in status["failsafe"]:
-        out.print(f"  [red]FAILSAFE[/] {clean(point)}: its BMS was lost; a write ends it")
+    for point, slots in status["failsafe"].items():
+        out.print(f"  [red]FAILSAFE[/] {clean(point)}: {_failsafe_text(slots['lost'], slots['rules'])}")
     for label, reason in status["inhibited"].items():
         out.print(f"  [yellow]inhibited[/] {clean(label)}: {clean(reason)}")
+    for label in status["missing"]:
+        out.print(f"  [yellow]missing[/] {clean(label)}: the product does not list it any more")
     for text in status["alarm_texts"]:
         out.print(f"  [red]alarm[/] {clean(text)}")
+
+
+def _failsafe_text(lost: Sequence[int], rules: int | None) -> str:
+    """Which slots have lost their BMS, and which one rules."""
+    numbers = " and ".join(map(str, lost))
+    ruling = "no slot rules" if rules is None else f"slot {rules} rules"
+    return f"slot{'s' * (len(lost) > 1)} {numbers} lost, {ruling}; a write to a lost slot ends it"
 
 
 def _show_sources(status: Mapping[str, Any]) -> None:
@@ -177,8 +186,6 @@ def _show_points(status: Mapping[str, Any]) -> None:
     """Resources and points a person should look at."""
     for text in status["bad"]:
         out.print(f"  [red]no value[/] {clean(text)}")
-    for point, applied in status["foreign_limits"].items():
-        out.print(f"  [yellow]not asked here[/] {clean(point)}: {applied} is in force upstream; `release` ends it")
     for label, groups in status["alike"].items():
         for names in groups:
             shown = ", ".join(map(repr, names))

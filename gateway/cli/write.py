@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import re
 import time
@@ -16,13 +17,14 @@ from gateway.cli import show
 from gateway.cli.ask import DEFAULT, ConfigFile, Json, ask
 from gateway.cli.codes import DONE, USAGE
 from gateway.config.duration import duration
+from gateway.web import ControlError
 
 UNTIL_TEXT = "say --until as 18:30, 2026-12-24T18:30 or +2h (s, m, h or d), in the future"
 
 
 def read(point: str, *, config: ConfigFile = DEFAULT, json_: Json = False) -> int:
     """Show one point of the running gateway; of a commandable one who holds which slot, how long, and its receipt."""
-    row = ask(load_site(config), "POST", "/read", {"point": point})
+    row = _ask(config, "/read", {"point": point})
     _show_row(row, json_=json_)
     return DONE
 
@@ -88,8 +90,29 @@ def end_of(text: str, now: float) -> float | None:
 
 
 def _submit(config: Path, body: dict[str, Any], *, json_: bool) -> None:
-    row = ask(load_site(config), "POST", "/write", body)
+    row = _ask(config, "/write", body)
     _show_row(row, json_=json_)
+
+
+def _ask(config: Path, what: str, body: dict[str, Any]) -> dict[str, Any]:
+    """The row of a point; a name that there is not is told with one that looks like it.
+
+    Names are compared here and not in the gateway, where nothing may take long.
+
+    Raises:
+        ControlError: as ask.
+    """
+    site = load_site(config)
+    try:
+        row: dict[str, Any] = ask(site, "POST", what, body)
+    except ControlError as error:
+        if not error.unknown:
+            raise
+        names = [known["point"] for known in ask(site, "GET", "/points")]
+        alike = difflib.get_close_matches(body["point"], names, n=1)
+        hint = f"; did you mean {alike[0]!r}?" if alike else ""
+        raise ControlError(f"{error}{hint}", reached=True) from error
+    return row
 
 
 def _show_row(row: dict[str, Any], *, json_: bool) -> None:

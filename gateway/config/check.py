@@ -71,8 +71,10 @@ class WrongKeyError(ValueError):
 
 def validate(model: type[M], document: Document) -> tuple[M | None, list[Fault]]:
     """The document as a model, or None with every fault found."""
+    if document.data is None:
+        return None, [document.fault((), "the file is empty")]
     try:
-        return model.model_validate(document.data if document.data is not None else {}), []
+        return model.model_validate(document.data), []
     except ValidationError as error:
         items = error.errors(include_url=False)
     wanted: dict[KeyPath, list[str]] = {}

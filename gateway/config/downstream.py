@@ -17,11 +17,11 @@ LOSS_TEXT = "when a lease ends: hold, release or {value: X}; not said: what a ma
 
 
 def _bacnet_address(value: str) -> str:
-    match = re.fullmatch(r"([0-9.]+)(?:/([0-9]{1,2}))?(?::([0-9]{1,5}))?", value)
+    match = re.fullmatch(r"([0-9.]+)/([0-9]{1,2})(?::([0-9]{1,5}))?", value)
     try:
         if match is None:
             raise ValueError
-        ipaddress.ip_interface(f"{match[1]}/{match[2] or 32}")
+        ipaddress.ip_interface(f"{match[1]}/{match[2]}")
     except ValueError:
         raise ValueError("must be ADDRESS/MASK:PORT, e.g. 10.0.0.5/24:47808") from None
     if match[3] and not 1 <= int(match[3]) <= 65535:

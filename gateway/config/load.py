@@ -16,6 +16,11 @@ from gateway.config.strict_yaml import Document, KeyPath, read_yaml
 from gateway.core.errors import ConfigError, Fault
 
 
+NO_CREDENTIALS = (
+    "is not there: systemd gives credentials (LoadCredential=) and gave this process none; elsewhere use {file: ...}"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class LoadedConfig:
     """A configuration, the folder its paths are relative to, and its document for later faults."""
@@ -94,6 +99,16 @@ def _unique(faults: list[Fault], document: Document, named: list[tuple[KeyPath, 
         seen.add(name)
 
 
+def read_secret_at(loaded: LoadedConfig, at: KeyPath, secret: Secret) -> str:
+    """As read_secret; what is wrong is told at its key in config.yaml, where `at` is the secret's own."""
+    try:
+        return read_secret(secret, loaded.folder)
+    except ConfigError as error:
+        key = next(key for key in ("env", "credential", "file") if getattr(secret, key) is not None)
+        faults = [loaded.document.fault((*at, key), f"{one.file} {one.text}") for one in error.faults]
+        raise ConfigError(faults) from error
+
+
 def read_secret(secret: Secret, folder: Path) -> str:
     """The password a source's `password` points to, without a trailing line end.
 
@@ -108,8 +123,7 @@ def read_secret(secret: Secret, folder: Path) -> str:
     if secret.credential is not None:
         directory = os.environ.get("CREDENTIALS_DIRECTORY")
         if directory is None:
-            text = "systemd gives credentials (LoadCredential=) and gave this process none; elsewhere use {file: ...}"
-            raise ConfigError([Fault(f"credential {secret.credential}", 0, 0, "", text)])
+            raise ConfigError([Fault(f"credential {secret.credential}", 0, 0, "", NO_CREDENTIALS)])
         path = Path(directory) / secret.credential
     else:
         path = folder / (secret.file or "")
@@ -121,4 +135,12 @@ def read_secret(secret: Secret, folder: Path) -> str:
         raise ConfigError([Fault(str(path), 0, 0, "", "is not UTF-8 text")]) from error
 
 
-__all__ = ["ConfigError", "LoadedConfig", "load_config", "outline_of", "read_secret"]
+__all__ = [
+    "NO_CREDENTIALS",
+    "ConfigError",
+    "LoadedConfig",
+    "load_config",
+    "outline_of",
+    "read_secret",
+    "read_secret_at",
+]

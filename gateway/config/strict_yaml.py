@@ -19,6 +19,15 @@ from gateway.core.errors import Fault
 
 KeyPath = tuple[str | int, ...]
 QUOTE_HINT = 'quote it: in YAML `{id}` and `[0]` begin a mapping or a list unless they stand in "..."'
+INDENT_HINT = "the indentation of this line does not fit the lines above"
+INDENTED = (
+    "expected <block end>",
+    "did not find expected '-' indicator",
+    "did not find expected key",
+    "did not find expected <document start>",
+    "mapping values are not allowed",
+)
+"""What the parser says, in C and in Python, about a line that stands too far left or right."""
 LARGEST_FILE = 4 * 1024 * 1024
 LONGEST_NUMBER = 40
 DEEPEST = 60
@@ -119,7 +128,7 @@ def parse_yaml(text: str, document: Document) -> Document:
         mark = error.problem_mark or error.context_mark
         line, col = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         problem = " ".join(part for part in (error.context, error.problem) if part)
-        hint = f" ({QUOTE_HINT})" if _looks_unquoted(text, line) else ""
+        hint = _hint(text, line, problem)
         document.faults.append(Fault(document.file, line, col, "", f"is not YAML: {problem}{hint}"))
         return document
     except yaml.reader.ReaderError as error:
@@ -148,6 +157,18 @@ def _too_deep(text: str) -> tuple[int, int] | None:
         elif isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
             depth -= 1
     return None
+
+
+def _hint(text: str, line: int, problem: str) -> str:
+    """What to do about a syntax fault; the parser often notices at the line below."""
+    row = "".join(text.splitlines()[line - 1 : line])
+    if "\t" in row[: len(row) - len(row.lstrip())]:
+        return " (use spaces, not tabs)"
+    if _looks_unquoted(text, line):
+        return f" ({QUOTE_HINT})"
+    if "mapping values" in problem and row.count(": ") > 1:
+        return " (quote a text that holds `: `)"
+    return f" ({INDENT_HINT})" if any(words in problem for words in INDENTED) else ""
 
 
 def _looks_unquoted(text: str, line: int) -> bool:

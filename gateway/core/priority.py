@@ -108,6 +108,11 @@ class PriorityArray:
         return dict(self._lapsed)
 
     @property
+    def lost(self) -> list[int]:
+        """The slots that failsafe has, emptied or not, highest priority first."""
+        return sorted([number for number, slot in self.occupied if slot.failsafe] + list(self._lapsed))
+
+    @property
     def occupied(self) -> list[tuple[int, Slot]]:
         """Number and slot of every slot that holds a value, highest priority first."""
         return [(number, slot) for number, slot in enumerate(self._slots) if slot is not None]

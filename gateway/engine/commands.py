@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import structlog
 
@@ -158,10 +159,14 @@ class CommandDesk:
         """Names of points where a lower slot is tighter than the winner (C03)."""
         return [self._table.names[p.index] for p in self._points.values() if p.slots.masked(p.limits_more)]
 
-    def in_failsafe(self) -> list[str]:
-        """Names of points whose limit stands as failsafe left it (C05)."""
-        ruling = ((self._table.names[point.index], point.slots.ruling) for point in self._points.values())
-        return [name for name, slot in ruling if slot is not None and slot.failsafe]
+    def in_failsafe(self) -> dict[str, dict[str, Any]]:
+        """Which slots failsafe has (`lost`, also those that do not rule) and which slot `rules`, by point (C05)."""
+        lost = {point: point.slots.lost for point in self._points.values()}
+        return {
+            self._table.names[point.index]: {"lost": numbers, "rules": point.slots.winner or None}
+            for point, numbers in lost.items()
+            if numbers
+        }
 
     async def submit(self, asks: Sequence[Ask], origin: Origin) -> None:
         """Judges, accepts and shows writes, all or nothing; returns once they are on the disk (C16).
@@ -332,6 +337,7 @@ class CommandDesk:
             self._table.update(list(rows))
             for point in points:
                 self._watch.command(point)
+                self._keeper.show_foreign(point)
 
     def alarms(self) -> int:
         """How many alarms stand."""

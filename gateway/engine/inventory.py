@@ -19,7 +19,7 @@ from gateway.engine.counters import Counters
 from gateway.engine.lookalikes import lookalikes
 from gateway.engine.ports import Clock, Listed
 from gateway.engine.resource import Resource
-from gateway.engine.roster import Roster, measured, waiting_text
+from gateway.engine.roster import Roster, measured
 from gateway.engine.table import PointTable
 
 EMPTY_POLLS = 3
@@ -211,7 +211,7 @@ class Inventory(Roster):
         resource.id, resource.present = item.id, True
         self._compare_guard(entry, guard)
         if entry.waits:
-            return self._inhibit(resource, waiting_text(entry)) or changed
+            return self._inhibit(resource, self.waiting_text(entry)) or changed
         changed |= bool(resource.trouble)
         resource.trouble = ""
         return changed

@@ -16,7 +16,7 @@ from gateway.core.delivery import Target, WriteStatus
 from gateway.core.lease import Lease
 from gateway.core.priority import Origin, Slot
 from gateway.core.value import Value
-from gateway.engine.joint import part
+from gateway.engine.joint import RELEASE, part
 from gateway.engine.ledger import Ledger
 from gateway.engine.ports import Clock, Evidence
 from gateway.engine.restart import Restart
@@ -156,7 +156,7 @@ class Keeper:
         foreign = self.foreign(point)
         repeated = point.released_by.get(number) == origin.group and origin.protocol not in PEOPLE
         if held is None and lapsed is None and repeated:
-            self._watch.standing(point, foreign, origin)
+            self._watch.standing(point, origin)
             return []
         point.slots.clear(number)
         point.released_by[number] = origin.group
@@ -182,10 +182,21 @@ class Keeper:
         point.release_due = point.release_due or may_be
 
     def foreign(self, point: Setpoint) -> Value | None:
-        """A limit that is in force upstream and that no slot asks for: of an earlier run, or set by a person."""
+        """A limit that is in force upstream and that no slot asks for.
+
+        Of an earlier run, set by a person, or left under an id that an operator gave to another name.
+        """
         applied = self._ledger.applied(point)
-        idle = not point.slots.winner and point.delivery.target is None and not point.release_due
-        return applied if idle and point.observed and applied != point.default else None
+        if not _is_idle(point) or not point.observed or applied == point.default:
+            return None
+        return None if point.read is not None and point.agrees(RELEASE, point.read) else applied
+
+    def show_foreign(self, point: Setpoint) -> None:
+        """Tells of such a limit; while the product cannot be asked, what was seen last stands."""
+        gone = point.resource.dismissed or point.resource.trouble == "not present"
+        seen = point.observed and self._ledger.applied(point) is not None
+        if gone or seen or not _is_idle(point):
+            self._watch.foreign(point, None if gone else self.foreign(point))
 
     # -- what stood upstream -------------------------------------------------------------------------------------
 
@@ -274,7 +285,7 @@ class Keeper:
         """A writer is gone: `on_bms_loss` acts on its slot (C05)."""
         value = self._supervision.lapse(point, number, slot, keep=keep)
         self._owe_release(point)
-        self._watch.lost(point, reason)
+        self._watch.lost(point, number, reason)
         shown = "release" if value is None else value
         log.warning("command.failsafe", point=point.label, slot=number, old=slot.value, new=shown, reason=reason)
         record = self._ledger.record
@@ -286,6 +297,11 @@ class Keeper:
         if self._held:
             self._ledger.note(list(self._held))
             self._ledger.alive()
+
+
+def _is_idle(point: Setpoint) -> bool:
+    """Whether nothing is asked of a point, and nothing of what was is owed."""
+    return not point.slots.winner and point.delivery.target is None and not point.release_due
 
 
 def _holds_any(point: Setpoint) -> bool:

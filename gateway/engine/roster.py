@@ -12,6 +12,7 @@ from fnmatch import fnmatchcase
 import structlog
 
 from gateway.addressing import AddressBook, Entry, PlacedPoint, UnitPlan, expand, parent_of, place
+from gateway.addressing.corrections import remedy
 from gateway.core.point import SOURCE_KIND, KindSpec, PointSpec, point_name
 from gateway.core.registers import Order
 from gateway.core.value import BAD, CONFIG_ERROR, Quality, Sample
@@ -20,7 +21,6 @@ from gateway.engine.resource import Resource, converter_of
 from gateway.engine.table import PointTable
 from gateway.engine.unassigned import Unassigned
 
-CONFIRM = "confirm with `addresses confirm`"
 log = structlog.get_logger("inventory")
 
 
@@ -90,7 +90,7 @@ class Roster:
                 continue
             resource = self._add(source, kind, entry.name, entry.id, None, "not read yet")
             if entry.waits:
-                resource.trouble = waiting_text(entry)
+                resource.trouble = self.waiting_text(entry)
                 self.blank(resource, CONFIG_ERROR, resource.trouble)
         self._homeless.listed(source, kind.name, full)
 
@@ -243,7 +243,8 @@ class Roster:
             resource = self._by_block.get((source, entry.kind, entry.block)) if entry.source == source else None
             if resource is None or resource.name is None or entry.kind == SOURCE_KIND:
                 continue
-            resource.id = entry.id if resource.parent is None else resource.id
+            if resource.parent is None and resource.id != entry.id:
+                self._renumber(resource, entry.id)
             if entry.retired or entry.forgotten:
                 self._dismiss(resource, "retired" if entry.retired else "forgotten")
             name = f"{entry.name} (retired, block {entry.block})" if entry.retired else entry.name
@@ -259,6 +260,12 @@ class Roster:
         self._on_lost(source)
         self.generation += 1
         self._saved()
+
+    def _renumber(self, resource: Resource, ident: str | None) -> None:
+        """It is another equipment now: neither its values nor its limits are those of the one it was."""
+        resource.id = ident
+        for one in (resource, *resource.children.values()):
+            self._table.forget(measured(one), "its id was corrected; not read yet")
 
     def _free(self, resource: Resource, name: str) -> str:
         """A name that no other resource has: a product may call its own anything."""
@@ -296,6 +303,18 @@ class Roster:
                 child.parent = parent
                 parent.children[ident] = child
 
+    def waiting_text(self, entry: Entry) -> str:
+        """Why an entry is inhibited until it is confirmed or pinned, and how to do that."""
+        if entry.new_name is None:
+            why = f"its type changed from {entry.guard!r} to {entry.new_guard!r}"
+        elif entry.new_name != entry.name:
+            why = f"id {entry.id} is now named {entry.new_name!r}: names were swapped"
+        elif entry.name.startswith("#"):
+            why = f"it has no name, and its id {entry.id} came with another certificate"
+        else:
+            why = f"its name was found again as id {entry.id} while swapped names waited"
+        return f"{why}; {remedy(entry, self._book)}"
+
     def _inhibit(self, resource: Resource, text: str) -> bool:
         """Marks a resource as not to be written; its points are config errors. Returns whether that is news."""
         if resource.trouble == text:
@@ -313,12 +332,3 @@ def measured(resource: Resource) -> list[int]:
     return [resource.indices[name] for name in names]
 
 
-def waiting_text(entry: Entry) -> str:
-    """Why an entry is inhibited until it is confirmed."""
-    if entry.new_name is None:
-        return f"its type changed from {entry.guard!r} to {entry.new_guard!r}; {CONFIRM}"
-    if entry.new_name != entry.name:
-        return f"id {entry.id} is now named {entry.new_name!r}: names were swapped; {CONFIRM}, or `addresses pin`"
-    if entry.name.startswith("#"):
-        return f"it has no name, and its id {entry.id} came with another certificate; {CONFIRM}"
-    return f"its name was found again as id {entry.id} while swapped names waited; {CONFIRM}"

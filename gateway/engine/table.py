@@ -145,6 +145,14 @@ class PointTable:
         self._rederive(self._fed_by(changed), changed)
         self._notify(changed)
 
+    def forget(self, indices: Iterable[int], reason: str) -> None:
+        """Drops values that are not these points' any more: even the last known one is another equipment's."""
+        changed = [index for index in indices if self._samples[index].value is not None]
+        for index in changed:
+            self._samples[index] = Sample(None, BAD, reason, self._samples[index].time)
+        self._rederive(self._fed_by(changed), changed)
+        self._notify(changed)
+
     def fail(self, indices: Iterable[int], reason: str) -> None:
         """An answer did not come: values live on until they are stale, and then say why."""
         for index in indices:

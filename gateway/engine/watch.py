@@ -23,7 +23,8 @@ class Watch:
 
     def __init__(self, table: PointTable, alarms: Alarms) -> None:
         self._table, self._alarms = table, alarms
-        self._reasons: dict[Setpoint, str] = {}
+        self._reasons: dict[Setpoint, dict[int, str]] = {}
+        self._repeated: dict[Setpoint, str] = {}
 
     def _set(self, kind: str, point: Setpoint, text: str) -> None:
         key, full = f"{kind} {point.key}", f"{self._table.names[point.index]}: {text}"
@@ -57,18 +58,23 @@ class Watch:
         self._set("masked", point, f"{text} {_words(held.value, point)} at slot {winner} by {held.origin}")
 
     def _failsafe(self, point: Setpoint) -> None:
-        held = [(number, _words(slot.value, point)) for number, slot in point.slots.occupied if slot.failsafe]
-        marks = held + [(number, "nothing") for number in point.slots.lapsed]
+        slots = point.slots
+        held = [(number, slot, _words(slot.value, point)) for number, slot in slots.occupied if slot.failsafe]
+        marks = sorted(held + [(n, slot, "nothing") for n, slot in slots.lapsed.items()], key=lambda mark: mark[0])
         if not marks:
             self._reasons.pop(point, None)
             self._clear("failsafe", point)
             return
-        now = ", ".join(f"slot {number} holds {what}" for number, what in marks)
-        self._set("failsafe", point, f"failsafe: {now}: {self._reasons.get(point, 'its writer was lost before')}")
+        why = self._reasons.get(point, {})
+        texts = [
+            f"slot {number} of {slot.origin.group} holds {what}: {why.get(number, 'its writer was lost before')}"
+            for number, slot, what in marks
+        ]
+        self._set("failsafe", point, f"failsafe: {'; '.join(texts)}")
 
-    def lost(self, point: Setpoint, reason: str) -> None:
-        """Why failsafe begins, for the alarm that `command` sets."""
-        self._reasons[point] = reason
+    def lost(self, point: Setpoint, number: int, reason: str) -> None:
+        """Why failsafe begins in a slot, for the alarm that `command` sets."""
+        self._reasons.setdefault(point, {})[number] = reason
 
     def found(self, point: Setpoint, value: Value, default: Value) -> None:
         """Releasing will loosen what stood upstream before the first slot was taken (C06)."""
@@ -81,13 +87,20 @@ class Watch:
         """A release of empty slots ends a limit that nobody asked for here (C06)."""
         self._set("lifted", point, f"the release by {origin} lifts {_words(value, point)}, which nobody asked for here")
 
-    def standing(self, point: Setpoint, value: Value | None, origin: Origin) -> None:
-        """A release that is only repeated does not end such a limit."""
-        if value is None:
+    def foreign(self, point: Setpoint, value: Value | None) -> None:
+        """A limit in force upstream that nobody here asks for, None for none: what stays is an alarm (C06)."""
+        if value is None or point.command.tighter == "none":
+            self._repeated.pop(point, None)
             self._clear("foreign", point)
             return
-        text = f"{_words(value, point)} is in force that nobody asked for here; the repeated release by {origin.group}"
-        self._set("foreign", point, f"{text} does not lift it, a release from the command line would")
+        repeated = self._repeated.get(point, "")
+        more = f", the repeated release by {repeated} does not" if repeated else ""
+        text = f"{_words(value, point)} is in force and nobody here asks for it"
+        self._set("foreign", point, f"{text}; `release` from the command line ends it{more}")
+
+    def standing(self, point: Setpoint, origin: Origin) -> None:
+        """A release that is only repeated does not end such a limit; `foreign` says so while there is one."""
+        self._repeated[point] = origin.group
 
     def kept(self, point: Setpoint, reason: str) -> None:
         """A value without a lease lives on after a long downtime (C11)."""
@@ -95,12 +108,12 @@ class Watch:
 
     def accepted(self, point: Setpoint) -> None:
         """A new value ends what the last commands left to be told."""
-        for kind in ("lifted", "foreign", "downtime"):
+        for kind in ("lifted", "downtime"):
             self._clear(kind, point)
 
     def released(self, point: Setpoint) -> None:
         """No limit of ours is in force any more."""
-        for kind in ("found", "foreign", "downtime"):
+        for kind in ("found", "downtime"):
             self._clear(kind, point)
 
     def validity(self, point: Setpoint, *, clockless: bool, expired: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import pwd
 import socket
 import struct
@@ -16,6 +17,9 @@ from gateway.core.errors import CommandRejected, CorrectionRefused, GatewayError
 
 LARGEST_REQUEST = 64 * 1024
 ANSWER_S = 10.0
+NOT_FOUND = 404
+POINTED = ("/read", "/write")
+"""What names a point."""
 
 
 class ControlPort(Protocol):
@@ -46,11 +50,11 @@ class ControlPort(Protocol):
 
 
 class ControlError(GatewayError):
-    """The daemon refused, or could not be reached (`reached` False)."""
+    """The daemon refused, or could not be reached (`reached` False); `unknown`: it has no such point."""
 
-    def __init__(self, text: str, *, reached: bool) -> None:
+    def __init__(self, text: str, *, reached: bool, unknown: bool = False) -> None:
         super().__init__(text)
-        self.reached = reached
+        self.reached, self.unknown = reached, unknown
 
 
 class ControlServer:
@@ -179,7 +183,14 @@ async def ask_daemon(
         ):
             answer = await response.json()
             if response.status != 200:
-                raise ControlError(answer.get("error", str(response.status)), reached=True)
+                unknown = response.status == NOT_FOUND and what in POINTED
+                raise ControlError(answer.get("error", str(response.status)), reached=True, unknown=unknown)
             return answer
-    except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        raise ControlError(f"no gateway answers at {path}: {error}", reached=False) from error
+    except TimeoutError as error:
+        text = f"the gateway at {path} did not answer within {within_s:g} s"
+        raise ControlError(text, reached=False) from error
+    except (aiohttp.ClientError, OSError) as error:
+        why = "it is not running, or runs with another config.yaml (or with RUNTIME_DIRECTORY set)"
+        if isinstance(error, OSError) and error.errno == errno.EACCES:
+            why = "this user may not open it: be the user the gateway runs as, or a member of its group"
+        raise ControlError(f"no gateway answers at {path}: {why}", reached=False) from error

@@ -95,7 +95,8 @@ def test_modbus_values(tmp_path: Path, key: str, value: object, good: bool) -> N
     ("address", "good"),
     [
         ("10.0.0.5/24:47808", True),
-        ("10.0.0.5", True),
+        ("10.0.0.5", False),
+        ("10.0.0.5:47808", False),
         ("10.0.0.5/24", True),
         ("10.0.0.5/24:0", False),
         ("10.0.0.5/24:65536", False),
@@ -169,7 +170,7 @@ def test_secrets_that_are_not_there_say_where_they_were_looked_for(
     (tmp_path / "latin").write_bytes(b"hunter2\xff")
     wanted = {
         Secret(env="NO_SUCH"): "environment variable NO_SUCH: is not set",
-        Secret(credential="c"): "credential c: systemd gives credentials (LoadCredential=) and gave this process none",
+        Secret(credential="c"): "credential c: is not there: systemd gives credentials (LoadCredential=) and gave this process none",
         Secret(file="none"): f"{tmp_path}{os.sep}none: cannot be read: No such file or directory",
         Secret(file="latin"): f"{tmp_path}{os.sep}latin: is not UTF-8 text",
     }

@@ -137,3 +137,18 @@ async def test_C06_C16_whatever_meets_on_a_slow_disk_what_is_upstream_is_what_is
 
         await until(settled)
         assert (point.slots.value is None, point.committing) == (point.delivery.target is None, [])
+
+
+async def test_C01_what_is_accepted_shows_with_its_answer_and_never_as_nan_whatever_the_product_says(evce, plant):
+    plant.add("evce", evce)
+    async with plant.running():
+        await limits_up(plant)
+        await plant.ask(20.0)
+        assert plant.sample(POINT).value == 20.0
+        await evce.do("listen", on=False)
+        await until(lambda: plant.pollers["evce"].health.state == "down")
+        plant.later(3600.0)
+        assert plant.value(f"{POINT}.applied") is None
+        plant.desk.tick()
+        shown = plant.sample(POINT)
+        assert (shown.value, shown.quality) == (20.0, plant.quality(f"{POINT}.applied"))
