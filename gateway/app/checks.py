@@ -16,6 +16,9 @@ from gateway.core.point import KindSpec, Product
 from gateway.core.registers import Order
 from gateway.mapping import LoadedMapping
 
+FEW = 20
+"""So many names are told."""
+
 
 def layout_faults(mapping: LoadedMapping, orders: tuple[Order, Order]) -> list[Fault]:
     """Overlaps inside the blocks of one mapping."""
@@ -130,6 +133,18 @@ def override_faults(loaded: LoadedConfig, products: Mapping[str, Product]) -> li
                 text = f"say {source}/{kind}" + ("" if single else "/NAME")
                 faults.append(loaded.document.fault(at, text, at_key=True))
     return faults
+
+
+def unknown_overrides(loaded: LoadedConfig, known: Sequence[str]) -> list[Fault]:
+    """`control.overrides` of a name that nobody has, where others of its kind are known: a typo loses a floor."""
+    warnings: list[Fault] = []
+    for label in loaded.config.control.overrides:
+        alike = sorted({other for other in known if other.rpartition("/")[0] == label.rpartition("/")[0]})
+        if label.count("/") == 2 and alike and label not in alike:
+            names = ", ".join(alike[:FEW]) + (", ..." if len(alike) > FEW else "")
+            text = f"nothing of this name is known, so this holds for nothing; known: {names}"
+            warnings.append(loaded.document.fault(("control", "overrides", label), text, at_key=True))
+    return warnings
 
 
 def file_findings(loaded: LoadedConfig) -> tuple[list[Fault], list[Fault]]:

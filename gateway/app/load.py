@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,14 +17,16 @@ from gateway.app.checks import (
     role_faults,
     source_faults,
     unit_faults,
+    unknown_overrides,
 )
 from gateway.app.supervision import supervision_findings
 from gateway.config import Config, LoadedConfig, load_config
 from gateway.config.strict_yaml import read_yaml, shown_path
 from gateway.core.errors import ConfigError, Fault
-from gateway.core.point import SOURCE_KIND, KindSpec, Product
+from gateway.core.point import SOURCE_KIND, KindSpec, Product, point_name
 from gateway.core.registers import Order
 from gateway.mapping import LoadedMapping, load_mapping
+from gateway.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +128,25 @@ def load_site(file: Path) -> Site:
     faults += missing_files
     if faults:
         raise ConfigError(faults)
-    return Site(config, loaded, products, warnings + missing_passwords)
+    site = Site(config, loaded, products, warnings + missing_passwords)
+    site.warnings.extend(unknown_overrides(loaded, _known_labels(site)))
+    return site
+
+
+def _known_labels(site: Site) -> list[str]:
+    """SOURCE/KIND/NAME of all that is expected or was seen; what cannot be read now, others tell of."""
+    expected = [
+        point_name(source.name, kind, name, "").removesuffix("/")
+        for source in site.config.sources
+        for kind, names in source.expect.items()
+        for name in names
+    ]
+    if not site.config.control.overrides:
+        return []
+    with contextlib.suppress(ConfigError, OSError):
+        seen = Store(site.state_dir).load_addresses().entries
+        return [*expected, *(entry.label for entry in seen if not (entry.retired or entry.forgotten))]
+    return expected
 
 
 def _mapping_faults(file: Path) -> list[Fault]:

@@ -49,7 +49,7 @@ class Logins:
 
     def reload(self, user: str) -> Reloaded:
         """Reads passwords again and lets refused logins try at once; the rest of the files needs a restart."""
-        return reload(self._contents, self._passwords, self._pollers, user)
+        return reload(self._contents, self._passwords, self._pollers, user, self._clock)
 
     async def passwd(self, source: str, new: str, user: str, *, unfinished: bool) -> Outcome:
         """Changes a source's password in its running session, or settles an unfinished change to `new`.

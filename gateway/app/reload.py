@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 import structlog
@@ -16,8 +17,11 @@ from gateway.app.load import load_site
 from gateway.app.passwords import Password
 from gateway.config import LoadedConfig
 from gateway.config.strict_yaml import shown_path
+from gateway.core.circuit import SourceState
 from gateway.core.errors import ConfigError
+from gateway.engine.health import Health
 from gateway.engine.poller import Poller
+from gateway.engine.ports import Clock
 from gateway.mapping import mapping_files
 
 log = structlog.get_logger("gateway")
@@ -47,11 +51,15 @@ def _hash(file: Path) -> str:
 
 
 def reload(
-    running: Mapping[Path, str], passwords: Mapping[str, Password], pollers: Mapping[str, Poller], user: str
+    running: Mapping[Path, str],
+    passwords: Mapping[str, Password],
+    pollers: Mapping[str, Poller],
+    user: str,
+    clock: Clock,
 ) -> Reloaded:
     """Reads passwords again, lets refused logins try at once, and says what else differs from what runs.
 
-    `running` is `contents` of the start.
+    `running` is `contents` of the start; `clock` is that of the pollers.
     """
     found = Reloaded()
     for name, password in passwords.items():
@@ -59,6 +67,7 @@ def reload(
         (found.done if possible else found.refused).append(f"{name}: {text}")
         if pollers[name].retry():
             found.done.append(f"{name}: its login was refused; it is tried again now")
+        found.done += _taken(name, pollers[name].health, clock)
     changed = [file for file, before in running.items() if _hash(file) != before]
     for file in changed:
         found.refused.append(f"{shown_path(file)} differs from what is running: restart the gateway to use it")
@@ -68,6 +77,14 @@ def reload(
     if found.refused:
         log.warning("gateway.reload_refused", user=user, reason="; ".join(found.refused))
     return found
+
+
+def _taken(name: str, health: Health, clock: Clock) -> list[str]:
+    """A pause that leaves the session to somebody else is not cut short."""
+    if health.state is not SourceState.TAKEN or health.next_try is None:
+        return []
+    end = datetime.fromtimestamp(clock.wall() + health.next_try - clock.monotonic()).astimezone()
+    return [f"{name}: another login takes its session; the pause goes on until {end:%H:%M}"]
 
 
 def _faults(config: Path) -> list[str]:

@@ -11,11 +11,12 @@ from cyclopts import App, Parameter
 from gateway.addressing import AddressBook, Entry
 from gateway.addressing.corrections import remedy
 from gateway.app.addresses import Correction, Verb, correct_file, split_label
-from gateway.app.load import load_site
+from gateway.app.load import Site, load_site
 from gateway.cli import show
 from gateway.cli.ask import DEFAULT, ConfigFile, Json, ask
 from gateway.cli.codes import DONE, FAULTS, REFUSED, USAGE
 from gateway.core.errors import CorrectionRefused
+from gateway.core.point import SOURCE_KIND
 from gateway.store import StateInUse, Store
 from gateway.web import ControlError
 
@@ -37,11 +38,19 @@ def list_(*, config: ConfigFile = DEFAULT, json_: Json = False) -> int:
     units = modbus is not None and modbus.units == "per_resource"
     for entry in entries:
         unit = f"  unit {entry.unit}" if units and entry.unit is not None else ""
-        text = f"{entry.block:5}  {entry.label}  (id {entry.id or '-'}){unit}{_note(entry, book)}"
+        text = f"{entry.block:5}  {_prefix(site, entry)}  (id {entry.id or '-'}){unit}{_note(entry, book)}"
         show.out.print(show.clean(text))
     if not entries:
         show.out.print("no block was given yet")
     return DONE
+
+
+def _prefix(site: Site, entry: Entry) -> str:
+    """What the names of its points begin with: those of a single resource do not repeat its source's name."""
+    product = site.products.get(entry.source)
+    kind = product.kinds.get(entry.kind) if product is not None else None
+    single = entry.kind == SOURCE_KIND or (kind is not None and kind.is_single)
+    return f"{entry.source}/{entry.kind}" if single else entry.label
 
 
 def _row(entry: Entry) -> Mapping[str, Any]:

@@ -135,6 +135,9 @@ def _print(outline: SourceOutline, shown: Shown, lines: dict[str, str]) -> None:
 def _verdict(outline: SourceOutline, shown: Shown) -> str:
     if shown.objection is None:
         return "config.yaml does not say yet what to trust here: `tls` is missing or cannot be used."
+    pin = outline.tls.fingerprint if outline.tls is not None else None
+    if pin is not None and pin.lower() != shown.certificate.fingerprint.lower():
+        return f"config.yaml trusts another certificate: {pin.lower()}"
     if shown.objection:
         return f"Not trusted by config.yaml: {shown.objection}"
     if outline.tls is not None and outline.tls.insecure:

@@ -15,7 +15,6 @@ from gateway.config.models import Config, SourceOutline, Tls
 from gateway.config.strict_yaml import Document, KeyPath, read_yaml
 from gateway.core.errors import ConfigError, Fault
 
-
 NO_CREDENTIALS = (
     "is not there: systemd gives credentials (LoadCredential=) and gave this process none; elsewhere use {file: ...}"
 )

@@ -334,9 +334,19 @@ class Product:
     passwd: PasswdSpec | None = None
 
 
+ANSWER_TO = "answer to "
+
+
 def answer_to(command: str) -> str:
     """The read of points that stand in the product's answer to the command of point `command`."""
-    return f"answer to {command}"
+    return ANSWER_TO + command
+
+
+def not_yet(spec: PointSpec) -> str:
+    """Why a point has no value before anything was read."""
+    if spec.read is not None and spec.read.startswith(ANSWER_TO):
+        return f"known after the first {spec.read.removeprefix(ANSWER_TO).replace('_', ' ')}"
+    return "not read yet"
 
 
 def point_name(source: str, kind: str, name: str | None, point: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -149,10 +150,9 @@ class ActionDesk:
         if value is None:
             raise CommandRejected(Reject.NOT_WRITABLE, "an action holds no slot that could be released; write 0")
         if isinstance(value, (str, bool)):
-            raise CommandRejected(Reject.TYPE, "a code is a whole number")
+            raise CommandRejected(Reject.TYPE, f"a code is a whole number: {_codes(action.spec)}, and 0 between them")
         if value != 0 and value not in action.spec.codes:
-            codes = ", ".join(str(code) for code in action.spec.codes)
-            raise CommandRejected(Reject.RANGE, f"the codes are {codes}, and 0 between two actions")
+            raise CommandRejected(Reject.RANGE, f"the codes are {_codes(action.spec)}, and 0 between two actions")
         if not fires(action.code, int(value), running=action.running):
             return False
         if self._read_only:
@@ -265,3 +265,19 @@ class ActionDesk:
             f"{name}.error_text": action.text,
         }
         self._table.update([(indices[point], Sample(value, GOOD, "", now)) for point, value in shown.items()])
+
+
+def _codes(spec: ActionSpec) -> str:
+    """The codes, each with the text that only its own body sends, for people: `1 Soft, 2 Hard`."""
+    texts = {code: _texts(body) for code, body in spec.codes.items()}
+    found = Counter(text for own in texts.values() for text in own)
+    shown = {code: " ".join(text for text in own if found[text] == 1) for code, own in texts.items()}
+    return ", ".join(f"{code} {text}".rstrip() for code, text in shown.items())
+
+
+def _texts(body: Any) -> list[str]:
+    """Every different text of a body that is no placeholder."""
+    if isinstance(body, str):
+        return [] if "{" in body else [body]
+    inner = body.values() if isinstance(body, dict) else body if isinstance(body, list) else ()
+    return list(dict.fromkeys(text for part in inner for text in _texts(part)))

@@ -18,7 +18,7 @@ from gateway.core.value import BAD
 from gateway.engine.counters import Counters
 from gateway.engine.lookalikes import lookalikes
 from gateway.engine.ports import Clock, Listed
-from gateway.engine.resource import Resource
+from gateway.engine.resource import NOT_PRESENT, NOT_READ, Resource
 from gateway.engine.roster import Roster, measured
 from gateway.engine.table import PointTable
 
@@ -141,7 +141,7 @@ class Inventory(Roster):
             r for r in self.resources.values() if r.source == source and not r.dismissed and not r.kind.is_single
         ]
         for resource in doubtful:
-            resource.present, resource.trouble = False, "not read yet"
+            resource.present, resource.trouble = False, NOT_READ
         count = sum(resource.parent is None for resource in doubtful)
         text = f"certificate changed: {count} resources matched by name only"
         log.warning("certificate.changed", source=source, reason=text, certificate=certificate)
@@ -228,7 +228,7 @@ class Inventory(Roster):
     def _missing(self, kind: KindSpec, gone: Sequence[Resource], new: Sequence[Resource]) -> bool:
         changed = False
         for resource in gone:
-            if resource.present or resource.trouble != "not present":
+            if resource.present or resource.trouble != NOT_PRESENT:
                 changed = True
                 self._gone[resource] = f"not present: no {kind.name} of this name is listed"
                 if new:
@@ -236,8 +236,8 @@ class Inventory(Roster):
                     hint = f"new is {names}; if it is that one, `addresses rename` keeps this address"
                     self._gone[resource] = f"unassigned: no {kind.name} of this name or id is listed; {hint}"
                 log.warning("resource.missing", resource=resource.label)
-            resource.present, resource.trouble = False, "not present"
-            self.blank(resource, BAD, self._gone.get(resource, "not present"))
+            resource.present, resource.trouble = False, NOT_PRESENT
+            self.blank(resource, BAD, self._gone.get(resource, NOT_PRESENT))
             self.children_gone(list(resource.children.values()))
             for child in resource.children.values():
                 self.blank(child, BAD, f"not present: its {kind.name} is not listed")

@@ -19,6 +19,7 @@ from gateway.core.value import Value
 from gateway.engine.joint import RELEASE, part
 from gateway.engine.ledger import Ledger
 from gateway.engine.ports import Clock, Evidence
+from gateway.engine.resource import NOT_PRESENT
 from gateway.engine.restart import Restart
 from gateway.engine.setpoint import Policy, Setpoint
 from gateway.engine.supervision import PEOPLE, Supervision
@@ -193,7 +194,7 @@ class Keeper:
 
     def show_foreign(self, point: Setpoint) -> None:
         """Tells of such a limit; while the product cannot be asked, what was seen last stands."""
-        gone = point.resource.dismissed or point.resource.trouble == "not present"
+        gone = point.resource.dismissed or point.resource.trouble == NOT_PRESENT
         seen = point.observed and self._ledger.applied(point) is not None
         if gone or seen or not _is_idle(point):
             self._watch.foreign(point, None if gone else self.foreign(point))

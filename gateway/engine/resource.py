@@ -9,6 +9,8 @@ from gateway.core.plausible import unless_frozen
 from gateway.core.point import KindSpec, Path, PointSpec, point_name
 from gateway.core.value import Converter
 
+NOT_READ, NOT_PRESENT = "not read yet", "not present"
+"""Troubles that are none of the name's: no list was answered yet, or the answer did not hold it."""
 PlanRow = tuple[int, PointSpec, Path, Converter | None]
 """Where a point's sample goes, and how it is taken from a document."""
 
@@ -39,7 +41,7 @@ class Resource:
     children: dict[str, Resource] = field(default_factory=dict)
     members: list[str] | None = None
     present: bool = False
-    trouble: str = "not read yet"
+    trouble: str = NOT_READ
     dismissed: bool = False
     block: int | None = None
     seat: Seat | None = None

@@ -13,11 +13,11 @@ import structlog
 
 from gateway.addressing import AddressBook, Entry, PlacedPoint, UnitPlan, expand, parent_of, place
 from gateway.addressing.corrections import remedy
-from gateway.core.point import SOURCE_KIND, KindSpec, PointSpec, point_name
+from gateway.core.point import SOURCE_KIND, KindSpec, PointSpec, not_yet, point_name
 from gateway.core.registers import Order
 from gateway.core.value import BAD, CONFIG_ERROR, Quality, Sample
 from gateway.engine.ports import Clock
-from gateway.engine.resource import Resource, converter_of
+from gateway.engine.resource import NOT_PRESENT, NOT_READ, Resource, converter_of
 from gateway.engine.table import PointTable
 from gateway.engine.unassigned import Unassigned
 
@@ -88,7 +88,7 @@ class Roster:
             hidden = entry.forgotten or self._is_excluded(source, kind, entry.name)
             if (source, kind.name, entry.name) in self.resources or (hidden and entry.name not in expected):
                 continue
-            resource = self._add(source, kind, entry.name, entry.id, None, "not read yet")
+            resource = self._add(source, kind, entry.name, entry.id, None, NOT_READ)
             if entry.waits:
                 resource.trouble = self.waiting_text(entry)
                 self.blank(resource, CONFIG_ERROR, resource.trouble)
@@ -106,7 +106,7 @@ class Roster:
                 continue
             parent, ident = parents[name], entry.name[len(name) + 1 :]
             if ident not in parent.children:
-                parent.children[ident] = self._add(source, kind, entry.name, ident, parent, "not read yet")
+                parent.children[ident] = self._add(source, kind, entry.name, ident, parent, NOT_READ)
         self._homeless.tell(source, kind.name)
 
     # -- what lives inside another -------------------------------------------------------------------------------
@@ -147,7 +147,7 @@ class Roster:
         for child in children:
             self.generation += child.present
             if not child.dismissed:
-                child.present, child.trouble = False, "not present"
+                child.present, child.trouble = False, NOT_PRESENT
 
     def _is_excluded(self, source: str, kind: KindSpec, name: str) -> bool:
         return any(fnmatchcase(f"{kind.name}/{name}", pattern) for pattern in self._exclude.get(source, ()))
@@ -163,7 +163,7 @@ class Roster:
         lives = {f"{s.name}.applied": s.stale_after_s for s in specs if s.command is not None}
         for spec in specs:
             full = point_name(source, kind.name, name, spec.name)
-            resource.indices[spec.name] = self._table.add(full, spec, stale_after_s=lives.get(spec.name))
+            resource.indices[spec.name] = self._table.add(full, spec, not_yet(spec), stale_after_s=lives.get(spec.name))
         for read in {spec.read for spec in specs if spec.read is not None}:
             resource.plans[read] = [
                 (resource.indices[f"{s.name}.applied" if s.command else s.name], s, s.path, converter_of(s))
@@ -330,5 +330,3 @@ def measured(resource: Resource) -> list[int]:
     points = resource.kind.points
     names = [f"{name}.applied" if spec.command else name for name, spec in points.items() if not spec.builtin]
     return [resource.indices[name] for name in names]
-
-

@@ -18,9 +18,9 @@ from gateway.core.point import CommandSpec, Factor, PointSpec
 from gateway.core.priority import PriorityArray
 from gateway.core.value import Value, ValueKind
 from gateway.engine.intake import ReadBack
-from gateway.engine.resource import Resource
+from gateway.engine.resource import NOT_PRESENT, NOT_READ, Resource
 
-UNREAD = ("", "not read yet", "not present")
+UNREAD = ("", NOT_READ, NOT_PRESENT)
 """Troubles under which a command is accepted and waits; any other inhibits the point."""
 DIGITS = 7
 LARGEST = sys.float_info.max

@@ -168,9 +168,11 @@ def test_without_any_addresses(call: Call) -> None:
 
 def test_list_says_what_waits(site: Path, book: Any, call: Call) -> None:
     assert call("addresses", "list").out.splitlines()[:3] == [
-        "    0  evce/zone/Zone A  (id 1)  waits: the product calls it 'Zone B' now",
-        "    1  evce/zone/Zone B  (id 2)  waits: the product calls it 'Zone A' now",
-        "    2  evce/zone/P1%2FP2 [red] :car:  (id 3)  waits for `addresses confirm`",
+        "    0  evce/zone/Zone A  (id 1)  waits: the product calls it 'Zone B' now; "
+        "`addresses confirm` if the zones were renamed there, `addresses pin 'evce/zone/Zone A' 2` if the names are right",
+        "    1  evce/zone/Zone B  (id 2)  waits: the product calls it 'Zone A' now; "
+        "`addresses confirm` if the zones were renamed there, `addresses pin 'evce/zone/Zone B' 1` if the names are right",
+        "    2  evce/zone/P1%2FP2 [red] :car:  (id 3)  waits: confirm with `addresses confirm`",
     ]
     assert json.loads(call("addresses", "list", "--json").out)[0]["new_name"] == "Zone B"
     assert book()

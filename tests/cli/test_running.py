@@ -70,7 +70,11 @@ class Gateway:
             "dry_run": True,
             "read_only": True,
             "persistence_fault": "disk [full]",
-            "failsafe": ["evce/zone/A/reduction"],
+            "failsafe": {
+                "evce/zone/A/reduction": {"lost": [10, 13], "rules": 10},
+                "evce/zone/B/reduction": {"lost": [13], "rules": 10},
+                "evce/zone/C/reduction": {"lost": [10], "rules": None},
+            },
             "alarm_texts": ["evce/zone/C/reduction: slot 8 hides a tighter one"],
             "sources": [
                 {
@@ -304,7 +308,9 @@ async def test_status(ask: Ask, gateway: Gateway) -> None:
         "PERSISTENCE FAULT: commands work, but may be lost: disk [full]",
         "READ ONLY: every command is refused, and nothing is sent (control.read_only)",
         "DRY RUN: nothing is sent to any product",
-        "  FAILSAFE evce/zone/A/reduction: its BMS was lost; a write ends it",
+        "  FAILSAFE evce/zone/A/reduction: slots 10 and 13 lost, slot 10 rules; a write to a lost slot ends it",
+        "  FAILSAFE evce/zone/B/reduction: slot 13 lost, slot 10 rules; a write to a lost slot ends it",
+        "  FAILSAFE evce/zone/C/reduction: slot 10 lost, no slot rules; a write to a lost slot ends it",
         "  inhibited evce/zone/B: two zones are named 'B'",
         "  alarm evce/zone/C/reduction: slot 8 hides a tighter one",
         "  up       evce: last good answer never, errors 0, relogins 1, overruns 2",
@@ -317,7 +323,6 @@ async def test_status(ask: Ask, gateway: Gateway) -> None:
         ),
         "points: 3 good",
         "  no value evce/zone/B/power: the answer has no power",
-        "  not asked here evce/zone/C/reduction: 16.0 is in force upstream; `release` ends it",
         "  names alike evce/zone: 'Zone A', 'zone a' differ by case, spaces or Unicode form only",
         "  counter restarted evce/station/Bay 1/energy: from 120.5 to 0, its equipment was replaced",
         "  no address left for 4 of evce/station: raise `capacity` in the mapping",

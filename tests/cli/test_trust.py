@@ -74,7 +74,7 @@ def day(number):
         ({"ca_file": "none.pem"}, "Not trusted by config.yaml: tls: No such file or directory"),
         (
             {"fingerprint": f"sha256:{'5a' * 32}"},
-            "Not trusted by config.yaml: certificate changed: expected sha256:5a5a",
+            f"config.yaml trusts another certificate: sha256:{'5a' * 32}",
         ),
         ({"insecure": True}, "config.yaml accepts any certificate here (insecure: true)."),
     ],

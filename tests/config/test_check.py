@@ -170,7 +170,7 @@ def test_secrets_that_are_not_there_say_where_they_were_looked_for(
     (tmp_path / "latin").write_bytes(b"hunter2\xff")
     wanted = {
         Secret(env="NO_SUCH"): "environment variable NO_SUCH: is not set",
-        Secret(credential="c"): "credential c: is not there: systemd gives credentials (LoadCredential=) and gave this process none",
+        Secret(credential="c"): "credential c: is not there: systemd gives credentials (LoadCredential=)",
         Secret(file="none"): f"{tmp_path}{os.sep}none: cannot be read: No such file or directory",
         Secret(file="latin"): f"{tmp_path}{os.sep}latin: is not UTF-8 text",
     }

@@ -76,7 +76,7 @@ async def test_C13_a_dry_run_whose_writer_was_lost_starts_again_and_ends_without
     assert (still.desk.obstacle, still.authority()) == ("", Authority.FAILSAFE)
     ended = restart(plant, groups=leased(RELEASE))
     assert ended.authority() is Authority.INIT
-    assert ended.desk.in_failsafe() == []
+    assert ended.desk.in_failsafe() == {}
     assert limit(ended) == 250.0
 
 

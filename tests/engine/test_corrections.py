@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 from gateway.app.control import Control
 from gateway.core.delivery import Authority, WriteStatus
 from gateway.core.errors import CommandRejected, CorrectionRefused
+from gateway.core.priority import Origin
 from gateway.core.value import BAD, CONFIG_ERROR
 from gateway.engine.setpoint import Limits
 from gateway.engine.vitals import Vitals
@@ -102,6 +103,60 @@ async def test_C14_I10_pins_of_both_names_make_the_blocks_follow_the_names(both,
         await until(lambda: plant.value(f"{B}/power") is not None)
         await until(lambda: plant.status() is WriteStatus.IN_FORCE)
         assert puts(both, 2) == [(200, 60.0)]
+
+
+async def test_C06_C14_a_limit_that_a_pin_leaves_at_its_old_id_is_an_alarm_until_it_is_released(both, plant):
+    plant.add("evce", both)
+    async with plant.running():
+        await swapped(plant, both)
+        await both.do("reboot")
+        assert plant.reason(f"{A}/power").endswith("`addresses pin 'evce/zone/Zone A' 2` if the names are right")
+        operator = Operator(plant, both.dialect)
+        operator("pin", A, to="2")
+        assert plant.sample(f"{B}/reduction.applied").value is None, "what was read there was another zone's"
+        assert plant.sample(f"{B}/maximum").value is None
+        text = "its name was found again as id 1 while swapped names waited; `addresses pin 'evce/zone/Zone B' 1`"
+        assert plant.reason(f"{B}/power").startswith(text)
+        await until(lambda: limit_of(both, 2) == 60.0)
+        operator("confirm", B)
+        await until(lambda: plant.alarms.texts())
+        text = f"{B}/reduction: 60 A is in force and nobody here asks for it; `release` from the command line ends it"
+        assert list(plant.alarms.texts().values()) == [text]
+        await limits_up(plant, "Zone B")
+        assert (plant.value(f"{B}/reduction.applied"), plant.authority("Zone B")) == (60.0, Authority.AUTONOMOUS)
+        assert alarms(plant) == 1
+        await both.do("reboot")
+        await until(lambda: plant.pollers["evce"].health.relogins == 2)
+        assert list(plant.alarms.texts().values()) == [text], "a new session alone ends nothing"
+        assert puts(both) == [(200, 60.0)], "empty slots send nothing (C06)"
+        await plant.ask(None, "Zone B", origin=Origin("cli", "local", "alice"))
+        await until(lambda: limit_of(both, 1) is None)
+        await until(lambda: alarms(plant) == 0)
+        assert limit_of(both, 2) == 60.0
+
+
+@pytest.mark.parametrize("ended_by", ["a person", "a command"])
+async def test_C06_a_limit_nobody_here_asks_for_is_an_alarm_after_a_restart_too_and_ends_with_it(both, plant, ended_by):
+    await both.do("set_reduction", name="Zone A", amps=40)
+    plant.add("evce", both)
+    async with plant.running():
+        await settled(plant)
+        assert plant.alarms.text("foreign evce/zone/0/reduction")
+    again = Plant(journal=plant.journal)
+    again.add("evce", both)
+    async with again.running():
+        await settled(again)
+        text = f"{A}/reduction: 40 A is in force and nobody here asks for it; `release` from the command line ends it"
+        assert list(again.alarms.texts().values()) == [text]
+        assert again.desk.foreign_limits() == {f"{A}/reduction": 40.0}
+        if ended_by == "a person":
+            await both.do("set_reduction", name="Zone A")
+            await until(lambda: not again.alarms.texts())
+        else:
+            await again.ask(40.0)
+            assert again.alarms.text("foreign evce/zone/0/reduction") is None
+            await until(lambda: again.status() is WriteStatus.IN_FORCE)
+        assert puts(both) == ([] if ended_by == "a person" else [(200, 40.0)])
 
 
 @pytest.mark.parametrize(

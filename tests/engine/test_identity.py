@@ -258,7 +258,10 @@ async def test_I10_swapped_names_inhibit_both_until_confirmed(both, plant):
         await both.do("swap_names", kind="zone", name="Zone A", other="Zone B")
         await until(lambda: plant.quality(f"{ZONE}/power") is CONFIG_ERROR)
         await until(lambda: plant.quality("evce/zone/Zone B/power") is CONFIG_ERROR)
-        assert "names were swapped; confirm with `addresses confirm`" in plant.reason(f"{ZONE}/power")
+        pin = "`addresses pin 'evce/zone/Zone A' 2` if the names are right"
+        assert plant.reason(f"{ZONE}/power") == (
+            f"id 1 is now named 'Zone B': names were swapped; `addresses confirm` if the zones were renamed there, {pin}"
+        )
         await until(lambda: plant.status() is WriteStatus.BLOCKED)
         await both.do("set_reduction", name="Zone A")
         await both.do("set_reduction", name="Zone B")

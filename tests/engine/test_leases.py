@@ -95,7 +95,7 @@ async def test_W08_C05_at_its_end_on_bms_loss_acts_on_the_slot_and_authority_say
     assert (limit(plant), plant.receipt("winner")) == (value, winner)
     assert plant.authority() is Authority.FAILSAFE
     assert alarms(plant) == ["failsafe"]
-    assert plant.desk.in_failsafe() == [POINT]
+    assert plant.desk.in_failsafe() == {POINT: {"lost": [10], "rules": winner or None}}
     assert plant.journal.events() == ["accepted", "failsafe"]
     shown = plant.journal.evidence[-1]
     assert (shown.slot, shown.old, shown.new) == (10, "40.0", "" if on_loss is RELEASE else str(value))
@@ -155,6 +155,26 @@ async def test_C05_failsafe_is_that_slots_alone_and_authority_describes_the_winn
     assert (slot(plant, 10).value, slot(plant, 10).failsafe) == (16.0, True)
     await plant.ask(None, slot=8, origin=BACNET)
     assert (limit(plant), plant.authority()) == (16.0, Authority.FAILSAFE)
+
+
+async def test_C05_the_alarm_names_each_lost_slot_with_its_own_group_and_status_every_slot():
+    groups = {
+        "modbus/hold": GroupTerms(lease_s=60.0, on_loss=HOLD),
+        "modbus/hb": GroupTerms(lease_s=30.0, on_loss=HOLD),
+    }
+    plant = offline(groups=groups)
+    await plant.ask(40.0, origin=Origin("modbus", "10.0.0.5", "hold"))
+    await plant.ask(60.0, slot=13, origin=Origin("modbus", "10.0.0.6", "hb"))
+    passes(plant, 31)
+    text = "slot 13 of modbus/hb holds 60 A: nothing was heard of modbus/hb for 30 s"
+    assert list(plant.alarms.texts().values()) == [f"{POINT}: failsafe: {text}"]
+    assert plant.desk.in_failsafe() == {POINT: {"lost": [13], "rules": 10}}, "lost, though it does not win"
+    passes(plant, 30)
+    first = "slot 10 of modbus/hold holds 40 A: nothing was heard of modbus/hold for 60 s"
+    assert list(plant.alarms.texts().values()) == [f"{POINT}: failsafe: {first}; {text}"]
+    assert plant.desk.in_failsafe() == {POINT: {"lost": [10, 13], "rules": 10}}
+    await plant.ask(50.0, origin=Origin("modbus", "10.0.0.5", "hold"))
+    assert list(plant.alarms.texts().values()) == [f"{POINT}: failsafe: {text}"]
 
 
 async def test_C05_a_released_slot_says_failsafe_only_while_all_are_empty():

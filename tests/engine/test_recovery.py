@@ -9,6 +9,7 @@ import pytest
 from gateway.core.delivery import Authority, WriteStatus
 from gateway.core.errors import CommandRejected, Reject
 from gateway.core.lease import GroupTerms, Loss
+from gateway.core.priority import Origin
 from tests.engine.lives import (
     BACNET,
     BMS,
@@ -67,6 +68,20 @@ async def test_C10_a_failsafe_stays_failsafe():
     assert alarms(born) == ["failsafe"]
     await born.ask(50.0, origin=BMS)
     assert slot(born).failsafe is False
+
+
+async def test_C10_after_a_restart_the_failsafe_alarm_still_names_each_slot_with_its_own_group():
+    groups = {f"modbus/{name}": GroupTerms(lease_s=30.0, on_loss=loss) for name, loss in (("a", HOLD), ("b", RELEASE))}
+    plant = offline(groups=groups)
+    await plant.ask(40.0, origin=Origin("modbus", "10.0.0.5", "a"))
+    await plant.ask(60.0, slot=13, origin=Origin("modbus", "10.0.0.6", "b"))
+    passes(plant, 31)
+    born = restart(plant, groups=groups)
+    lost = "its writer was lost before"
+    assert list(born.alarms.texts().values()) == [
+        f"{POINT}: failsafe: slot 10 of modbus/a holds 40 A: {lost}; slot 13 of modbus/b holds nothing: {lost}"
+    ]
+    assert born.desk.in_failsafe() == {POINT: {"lost": [10, 13], "rules": 10}}
 
 
 async def test_C10_the_mark_of_a_slot_that_failsafe_released_comes_back():
@@ -321,4 +336,4 @@ async def test_C07_inhibited_points_let_leases_run_and_show_7():
     passes(plant, 61)
     assert (limit(plant), plant.status()) == (16.0, WriteStatus.BLOCKED)
     assert plant.authority() is Authority.INHIBITED
-    assert plant.desk.in_failsafe() == [POINT]
+    assert plant.desk.in_failsafe() == {POINT: {"lost": [10], "rules": 10}}

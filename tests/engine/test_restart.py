@@ -86,7 +86,7 @@ async def test_C14_I10_a_swap_that_waits_is_still_inhibited_after_a_restart(both
         await until(lambda: plant.authority() is Authority.INHIBITED)
     again = await restarted(plant, both)
     assert again.quality(f"{ZONE}/power") is CONFIG_ERROR, "before the product has answered"
-    with pytest.raises(CommandRejected, match="names were swapped; confirm with `addresses confirm`"):
+    with pytest.raises(CommandRejected, match="names were swapped; `addresses confirm` if the zones"):
         await again.ask(60.0)
     both.faults.add("/em/zones", headers={"X-Seen": "1"}, count=1)
     async with again.running():

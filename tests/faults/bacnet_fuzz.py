@@ -17,17 +17,15 @@ import socket
 import statistics
 import struct
 import sys
-import tempfile
 import time
 from dataclasses import dataclass, field
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Any
 
 from gateway import telemetry
 from gateway.addressing import Span
 from gateway.servers.modbus import ClientGroup
-from tests.faults.modbus_fuzz import rss_mb
+from tests.faults.child import Child, serving
 from tests.servers.bacnet.conftest import make_bench
 from tests.servers.modbus.conftest import Bench as ModbusBench
 from tests.servers.modbus.conftest import adu, read
@@ -273,29 +271,30 @@ async def flood(port: int, seconds: float, verdict: Verdict) -> None:
     sender.sock.close()
 
 
-async def disturb(process: Any, count: int, seconds: float, chance: random.Random, verdict: Verdict) -> None:
+async def disturb(child: Child, count: int, seconds: float, chance: random.Random, verdict: Verdict) -> None:
     """A tenth to warm up, then all of it from several sockets, then the flood; a Modbus client polls all the time."""
-    modbus, bacnet = json.loads(await process.stdout.readline())
+    modbus, bacnet = json.loads(await child.line())
     done = asyncio.Event()
     async with asyncio.TaskGroup() as group:
         group.create_task(watch(modbus, verdict, done))
         await packets(bacnet, count // 10, chance, verdict)
-        before = rss_mb(process.pid)
+        before = child.rss_mb()
         seeds = [random.Random(chance.random()) for _ in range(SENDERS)]
         await asyncio.gather(*(packets(bacnet, count // SENDERS, each, verdict) for each in seeds))
         if seconds:
             await flood(bacnet, seconds, verdict)
-        verdict.state = await calm(process)
-        verdict.grown_mb = rss_mb(process.pid) - before
+        verdict.state = await calm(child)
+        verdict.grown_mb = child.rss_mb() - before
         done.set()
 
 
-async def calm(process: Any) -> dict[str, int]:
+async def calm(child: Child) -> dict[str, int]:
     """What is open in the server, once nothing is or after a minute."""
     deadline = time.monotonic() + CALM_S
     while True:
-        process.stdin.write(b"\n")
-        state: dict[str, int] = json.loads(await process.stdout.readline())
+        assert child.process.stdin is not None
+        child.process.stdin.write(b"\n")
+        state: dict[str, int] = json.loads(await child.line())
         if not (state["transactions"] or state["writing"] or state["pending"]) or time.monotonic() > deadline:
             return state
         await asyncio.sleep(0.5)
@@ -304,26 +303,10 @@ async def calm(process: Any) -> dict[str, int]:
 async def fuzz(count: int, seconds: float, seed: int) -> Verdict:
     """Starts the servers in a process of their own, disturbs them and judges."""
     verdict, began = Verdict(), time.monotonic()
-    with tempfile.TemporaryFile() as said:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "tests.faults.bacnet_fuzz",
-            "--serve",
-            cwd=ROOT,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=said,
-        )
-        try:
-            await disturb(process, count, seconds, random.Random(seed), verdict)
-        finally:
-            process.kill()
-            await process.wait()
-        said.seek(0)
-        text = said.read().decode()
-    if "Traceback" in text or "Error" in text:
-        verdict.faults.append(f"the server said: {text[-3000:]}")
+    async with serving("tests.faults.bacnet_fuzz") as child:
+        await disturb(child, count, seconds, random.Random(seed), verdict)
+    verdict.faults += child.faults
+    text = child.said
     if text.count("\n") > MOST_LINES + MOST_LINES * (time.monotonic() - began) / 60:
         verdict.faults.append(f"the server logged {text.count(chr(10))} lines: {text[:1000]}")
     if verdict.grown_mb > GROWTH_MB:

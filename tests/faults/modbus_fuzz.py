@@ -14,18 +14,16 @@ import asyncio
 import random
 import struct
 import sys
-import tempfile
 import time
 from dataclasses import dataclass, field
 from ipaddress import ip_network
-from pathlib import Path
 
 from gateway import telemetry
 from gateway.addressing import Span
 from gateway.servers.modbus import ClientGroup
+from tests.faults.child import Child, serving
 from tests.servers.modbus.conftest import Bench, adu, read
 
-ROOT = Path(__file__).resolve().parents[2]
 FUNCTIONS = (1, 2, 3, 4, 5, 6, 15, 16, 22, 23, 43)
 CODES = {1, 2, 3, 4, 6, 0x0B}
 BATCH = 50
@@ -159,37 +157,12 @@ async def watch(port: int, verdict: Verdict, done: asyncio.Event) -> None:
     writer.close()
 
 
-def rss_mb(pid: int) -> float:
-    """Resident memory of a process."""
-    pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
-    return pages * 4096 / 1e6
-
-
 async def fuzz(count: int, stream_count: int, seed: int) -> Verdict:
     """Starts the server in a process of its own, disturbs it and judges."""
     verdict = Verdict()
-    with tempfile.TemporaryFile() as said:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "tests.faults.modbus_fuzz",
-            "--serve",
-            cwd=ROOT,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=said,
-        )
-        assert process.stdout is not None
-        try:
-            port = int(await process.stdout.readline())
-            await disturb(port, process.pid, count, stream_count, random.Random(seed), verdict)
-        finally:
-            process.kill()
-            await process.wait()
-        said.seek(0)
-        text = said.read().decode()
-    if "Traceback" in text or "Error" in text:
-        verdict.faults.append(f"the server said: {text[-2000:]}")
+    async with serving("tests.faults.modbus_fuzz") as child:
+        await disturb(child, count, stream_count, random.Random(seed), verdict)
+    verdict.faults += child.faults
     if verdict.grown_mb > GROWTH_MB:
         verdict.faults.append(f"its memory grew by {verdict.grown_mb:.1f} MB")
     if verdict.slowest_s > SLOWEST_S:
@@ -197,21 +170,21 @@ async def fuzz(count: int, stream_count: int, seed: int) -> Verdict:
     return verdict
 
 
-async def disturb(port: int, pid: int, count: int, stream_count: int, chance: random.Random, verdict: Verdict) -> None:
+async def disturb(child: Child, count: int, stream_count: int, chance: random.Random, verdict: Verdict) -> None:
     """A twentieth to warm it up, then all of it on six connections at once, while one client polls."""
-    done = asyncio.Event()
+    port, done = int(await child.line()), asyncio.Event()
     async with asyncio.TaskGroup() as group:
         group.create_task(watch(port, verdict, done))
         await pdus(port, count // 20, chance, verdict)
         await streams(port, stream_count // 20, chance, verdict)
-        before = rss_mb(pid)
+        before = child.rss_mb()
         work = [pdus(port, count // 4, random.Random(chance.random()), verdict) for _ in range(4)]
         work += [streams(port, stream_count // 2, random.Random(chance.random()), verdict) for _ in range(2)]
         for failed in await asyncio.gather(*work, return_exceptions=True):
             if isinstance(failed, BaseException):
                 verdict.faults.append(f"a client failed: {failed!r}")
         done.set()
-        verdict.grown_mb = rss_mb(pid) - before
+        verdict.grown_mb = child.rss_mb() - before
 
 
 def main() -> int:

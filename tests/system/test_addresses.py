@@ -37,7 +37,7 @@ async def test_C14_I10_names_swapped_while_down_are_confirmed_over_the_command_l
             break
     code, _, err = await process.cli("write", f"{A}/reduction", "32")
     assert code == 4
-    assert "names were swapped; confirm with `addresses confirm`" in err
+    assert f"names were swapped; `addresses confirm` if the zones were renamed there, `addresses pin '{A}' 2` if" in err
     code, out, _ = await process.cli("addresses", "list")
     assert f"    0  {A}  (id 1)  waits: the product calls it 'Zone B' now" in out
     assert await process.end() == 0

@@ -1,7 +1,7 @@
 """Takes secrets out of what a product answered, before anybody sees it or it is stored.
 
 Rules of this file: rather hide too much; a member is judged by its name and by what stands beside it, a text by
-what it looks like; nothing that was hidden leaves a trace of its length.
+what it looks like; nothing that was hidden leaves a trace of its length. Who charged is nobody's business either.
 """
 
 from __future__ import annotations
@@ -19,6 +19,15 @@ SECRET_WORDS = frozenset(
     }
 )
 """A member one of whose words is here is hidden with everything below it."""
+PERSONAL_WORDS = frozenset(
+    {
+        *("tag", "tags", "idtag", "rfid", "badge", "card", "emaid", "evccid"),
+        *("user", "users", "username", "driver", "owner", "person", "customer", "surname", "firstname", "lastname"),
+        *("email", "mail", "phone", "mobile"),
+    }
+)
+"""Texts and long numbers of a member one of whose words is here are hidden: an RFID tag is personal data."""
+LONG_NUMBER = 100_000
 _PARTS = ("password", "passwd", "passphrase", "secret", "credential", "token", "apikey", "privatekey", "sessionid")
 _NAMING = ("key", "name", "id", "param", "parameter", "label")
 _SAFE_BESIDE = frozenset({*_NAMING, "type", "unit", "format", "description", "mode"})
@@ -40,6 +49,11 @@ def is_secret(name: str) -> bool:
     """Whether a member of this name is hidden."""
     joined = "".join(words_of(name))
     return not SECRET_WORDS.isdisjoint(words_of(name)) or any(part in joined for part in _PARTS)
+
+
+def is_personal(name: str) -> bool:
+    """Whether a member of this name says who somebody is."""
+    return not PERSONAL_WORDS.isdisjoint(words_of(name))
 
 
 def hide(document: Any, known: Collection[str] = ()) -> Any:
@@ -70,11 +84,28 @@ def _object(document: dict[str, Any], known: Collection[str]) -> dict[str, Any]:
     named = [document[name] for name in _NAMING if isinstance(document.get(name), str)] if pair else []
     kinds = [document[name] for name in ("type", "format", "input") if isinstance(document.get(name), str)]
     whole = any(is_secret(text) for text in named) or any(is_secret(text) for text in kinds if pair)
+    personal = any(is_personal(text) for text in named)
     shown: dict[str, Any] = {}
     for name, value in document.items():
         naming = pair and name == "key" and isinstance(value, str)
         if (is_secret(name) and not naming) or (whole and name not in _SAFE_BESIDE):
             shown[hide_text(name, known)] = HIDDEN
+        elif is_personal(name) or (personal and name not in _SAFE_BESIDE):
+            shown[hide_text(name, known)] = _without_persons(value)
         else:
             shown[hide_text(name, known)] = hide(value, known)
     return shown
+
+
+def _without_persons(value: Any) -> Any:
+    """The same shape without texts and long numbers; truth values and counts tell of nobody."""
+    match value:
+        case dict():
+            return {name: HIDDEN if is_secret(name) else _without_persons(inner) for name, inner in value.items()}
+        case list():
+            return [_without_persons(item) for item in value]
+        case str() if value:
+            return HIDDEN
+        case int() | float() if abs(value) >= LONG_NUMBER:
+            return HIDDEN
+    return value

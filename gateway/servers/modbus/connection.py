@@ -116,21 +116,26 @@ class Connection(ServerRequestHandler):
             self._wire.abort()
 
     def data_received(self, data: bytes) -> None:
-        """Takes bytes in any cut, and no more for a while when the client is over its group's cap."""
-        self._take(data)
+        """Takes bytes in any cut, and no more for a while when the client is over its group's cap.
+
+        One whole read, alone, which is what a client sends nearly always, has a way of its own that is half as long.
+        """
+        self.last = self.loop.time()
+        if len(data) == READ.size and not self._bytes and not self.busy and self._wire is not None:
+            transaction, protocol, length, unit, function, address, count = READ.unpack(data)
+            if protocol == 0 and length == 6 and (function == 3 or function == 4):  # noqa: PLR1714  # quicker than `in`
+                self.requests += 1
+                self._house.counters.requests += 1
+                self._wire.write(self._answers.read(transaction, unit, function, address, count))
+            else:
+                self._take(data)
+        else:
+            self._take(data)
         if self._pace is not None:
             self._slow_down(self._pace)
 
     def _take(self, data: bytes) -> None:
-        """Answers what is whole; one whole read, alone, has a way of its own that is half as long."""
-        self.last = self.loop.time()
-        if len(data) == READ.size and not self._bytes and not self.busy:
-            transaction, protocol, length, unit, function, address, count = READ.unpack(data)
-            if (protocol, length) == (0, 6) and function in {3, 4}:
-                self.requests += 1
-                self._house.counters.requests += 1
-                self._send(self._answers.read(transaction, unit, function, address, count))
-                return
+        """Answers what is whole."""
         self._bytes = self._bytes + data if self._bytes else data
         if not self.busy:
             pending = self._answer_ready()

@@ -39,7 +39,7 @@ def test_secrets_are_hidden(document: Any) -> None:
 @pytest.mark.parametrize(
     "document",
     [
-        {"authState": "authorized_for_charging", "session": {"energy": 3, "id_tag": "04A2"}},
+        {"authState": "authorized_for_charging", "session": {"energy": 3}},
         {"result": [{"key": "OperatorCurrentLimit", "value": 32}]},
         {"values": [{"name": "current_l1", "unit": "A", "value": 1.0}], "keyboard": 1, "monkey": "x"},
         {"station_authentication_mode": "rfid", "url": "https://192.168.0.128/api/v2"},
@@ -47,3 +47,29 @@ def test_secrets_are_hidden(document: Any) -> None:
 )
 def test_what_is_no_secret_stays(document: Any) -> None:
     assert hide(document, ("s3cret",)) == document
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"session": {"id_tag": "04A2B3"}},
+        {"transaction": {"tag": "04A2B3", "energy": 3}},
+        {"idTag": 4123456789012},
+        {"rfid_tags": ["04A2B3", {"id": "04A2B3", "blocked": False}]},
+        {"user": {"display": "04A2B3", "count": 2}},
+        {"values": [{"name": "LastRfidTag", "value": "04A2B3"}]},
+        {"driverEmail": "04A2B3@example.org"},
+    ],
+)
+def test_who_charged_is_hidden(document: Any) -> None:
+    shown = str(hide(document))
+    assert "04A2B3" not in shown
+    assert "4123456789012" not in shown
+    assert HIDDEN in shown
+
+
+@pytest.mark.parametrize(
+    "document", [{"rfid_enabled": True, "tag_count": 12, "tag": None, "stage": "a", "tag_list": []}]
+)
+def test_what_tells_of_nobody_stays(document: Any) -> None:
+    assert hide(document) == document
