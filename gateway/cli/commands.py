@@ -100,6 +100,18 @@ def simulate(
 ) -> int:
     """Serve a simulated product, strict as the real one.
 
+    Operations of `--control` with their parameters, those in brackets may be left out; `kind` is station, zone or
+    meter. Both products: down seconds, drop_connections, listen on, replace_certificate [expired].
+
+    EVCE: revoke, expire, reboot [down_s], block, unblock, set_password password, second_login mode, person_login,
+    person_logout, forbid path, allow, clock_offset seconds, freeze name [frozen], rename kind name to,
+    duplicate_name kind name other, swap_names kind name other, delete kind name, add kind name [zone], replace name,
+    import [keep_reductions], move name zone, zone_type name type, zone_max name amps,
+    set_reduction name [amps] [seconds], station_online name online, station_fault name faulted.
+
+    Bender: revoke, reboot [down_s], web_login, set_password password, clock_offset seconds, message type text,
+    clear_messages, set_setting key value, plug, unplug.
+
     Args:
         product: evce or bender.
         listen: ADDRESS:PORT.
@@ -113,7 +125,8 @@ def simulate(
         seed: of everything that varies.
         certificate: file to write its self-signed certificate to (EVCE).
         control: ADDRESS:PORT of a loopback HTTP server: GET /state and /received, POST /faults
-            {"path": "/stations/*", "status": 503, "count": 3}, DELETE /faults, POST /do {"op": "reboot"}.
+            {"path": "/stations/*", "status": 503, "count": 3}, DELETE /faults, POST /do
+            {"op": "add", "kind": "zone", "name": "Zone Q"}.
     """
     from gateway.cli.simulate import run_product
 

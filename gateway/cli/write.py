@@ -19,6 +19,7 @@ from gateway.cli.codes import DONE, USAGE
 from gateway.config.duration import duration
 from gateway.web import ControlError
 
+ALIKE = 0.8
 UNTIL_TEXT = "say --until as 18:30, 2026-12-24T18:30 or +2h (s, m, h or d), in the future"
 
 
@@ -109,7 +110,7 @@ def _ask(config: Path, what: str, body: dict[str, Any]) -> dict[str, Any]:
         if not error.unknown:
             raise
         names = [known["point"] for known in ask(site, "GET", "/points")]
-        alike = difflib.get_close_matches(body["point"], names, n=1)
+        alike = difflib.get_close_matches(body["point"], names, n=1, cutoff=ALIKE)
         hint = f"; did you mean {alike[0]!r}?" if alike else ""
         raise ControlError(f"{error}{hint}", reached=True) from error
     return row

@@ -34,10 +34,10 @@ async def carry_out(
     known = {**operation.needs, **operation.takes}
     for name in operation.needs:
         if name not in parameters:
-            raise OperationError(f"{op} needs the parameter {name!r}")
+            raise OperationError(f"{op} needs the parameter {name!r}: {signature(op, operation)}")
     for name, value in parameters.items():
         if name not in known:
-            raise OperationError(f"{op} has no parameter {name!r}")
+            raise OperationError(f"{op} has no parameter {name!r}: {signature(op, operation)}")
         if not isinstance(value, known[name]) or (isinstance(value, bool) and known[name] in (NUMBER, int)):
             raise OperationError(f"the parameter {name!r} of {op} has a wrong type")
     try:
@@ -47,6 +47,11 @@ async def carry_out(
     except (KeyError, BadBodyError) as error:
         raise OperationError(str(error.args[0])) from error
     return outcome or {}
+
+
+def signature(op: str, operation: Operation[Any]) -> str:
+    """An operation and its parameters, those that may be left out in brackets: `add kind name [zone]`."""
+    return " ".join([op, *operation.needs, *(f"[{name}]" for name in operation.takes)])
 
 
 def replace_certificate(simulator: Simulator, expired: bool = False) -> Outcome:

@@ -37,8 +37,9 @@ Check = Callable[..., tuple[list[str], list[str]]]
 
 
 @pytest.fixture
-def check(tmp_path: Path) -> Check:
+def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Check:
     """Faults and warnings, as texts without the place, of a site with these keys."""
+    monkeypatch.setenv("P", "x")
 
     def one(
         control: str = "{}", group: str = "", command: str = "", lock: str = "unit: A"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 
 import pytest
 
@@ -34,6 +35,10 @@ async def test_U02_U13_status_says_taken_with_an_alarm_and_nobody_logs_in_meanwh
         assert "taken by another login; pausing 5 min, next try" in source["reason"]
         assert 290 < source["retry_in_s"] <= 300
         assert status["alarms"] >= 1
+        (told,) = [line for line in running.daemon.logins.reload("anna").done if "the pause goes on" in line]
+        end = datetime.fromtimestamp(clock.wall() + poller.health.next_try - clock.monotonic()).astimezone()
+        assert told == f"{name}: another login takes its session; the pause goes on until {end:%H:%M}"
+        assert poller.health.state == "taken"
         clock.ahead_s += 280
         await asyncio.sleep(1.2)
         assert [item.path for item in product.received[posts:] if "login" in item.path] == []

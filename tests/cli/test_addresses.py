@@ -167,15 +167,21 @@ def test_without_any_addresses(call: Call) -> None:
 
 
 def test_list_says_what_waits(site: Path, book: Any, call: Call) -> None:
+    text = "`addresses confirm` if the zones were renamed there, `addresses pin '{}' {}` if the names are right"
     assert call("addresses", "list").out.splitlines()[:3] == [
-        "    0  evce/zone/Zone A  (id 1)  waits: the product calls it 'Zone B' now; "
-        "`addresses confirm` if the zones were renamed there, `addresses pin 'evce/zone/Zone A' 2` if the names are right",
-        "    1  evce/zone/Zone B  (id 2)  waits: the product calls it 'Zone A' now; "
-        "`addresses confirm` if the zones were renamed there, `addresses pin 'evce/zone/Zone B' 1` if the names are right",
+        f"    0  {A}  (id 1)  waits: the product calls it 'Zone B' now; {text.format(A, 2)}",
+        f"    1  {B}  (id 2)  waits: the product calls it 'Zone A' now; {text.format(B, 1)}",
         "    2  evce/zone/P1%2FP2 [red] :car:  (id 3)  waits: confirm with `addresses confirm`",
     ]
     assert json.loads(call("addresses", "list", "--json").out)[0]["new_name"] == "Zone B"
     assert book()
+
+
+def test_list_says_how_to_settle_what_a_pin_left(book: Any, call: Call) -> None:
+    assert call("addresses", "pin", A, "2").code == 0
+    assert book()["zone/Zone A"].id == "2"
+    text = "`addresses pin 'evce/zone/Zone B' ID` (or `addresses confirm`) if the name is right, else mend it"
+    assert f"    1  {B}  (id -)  waits: {text} in the product" in call("addresses", "list").out.splitlines()
 
 
 def test_what_waits_is_not_written_before_the_product_answers(book: Any, call: Call) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 
 from gateway.addressing import Entry
 from gateway.store import Store
+from tests.cli.conftest import MAPPINGS
 
 Call = Callable[..., Any]
 TEN = ["point", "type", "unit", "access", "modbus", "bacnet", "value", "quality", "reason", "age_s"]
@@ -129,6 +131,92 @@ def test_nothing_offline_writes_anything(site: Path, call: Call) -> None:
     assert sorted(path.name for path in site.iterdir()) == ["config.yaml"]
 
 
+@pytest.mark.usefixtures("site")
+def test_a_socket_of_somebody_elses_says_so(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refused(*_: Any) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("asyncio.unix_events._UnixSelectorEventLoop.create_unix_connection", refused)
+    said = call("status")
+    assert said.code == 3
+    assert said.err.endswith(": this user may not open it: be the user the gateway runs as, or a member of its group\n")
+
+
+@pytest.mark.usefixtures("site")
+def test_points_that_match_nothing_say_so(call: Call) -> None:
+    said = call("points", "Zone Q")
+    assert (said.code, said.out, said.err) == (0, "", "no point's name contains 'Zone Q'\n")
+    config = Path("config.yaml")
+    config.write_text("".join(line for line in config.read_text().splitlines(keepends=True) if "expect" not in line))
+    said = call("points", "Zone A")
+    assert said.err.splitlines() == [
+        "no point's name contains 'Zone A'",
+        "nothing was discovered yet: start the gateway once, or say `expect`",
+    ]
+
+
+def test_check_doubts_a_password_that_is_not_in_the_environment(call: Call, site: Path, monkeypatch: Any) -> None:
+    monkeypatch.delenv("EVCE_PASSWORD")
+    said = call("check")
+    assert said.code == 0
+    assert said.err == "warning: config.yaml:7:21: sources[0].password.env: EVCE_PASSWORD is not set here\n"
+    (site / "config.yaml").write_text(
+        (site / "config.yaml").read_text().replace("260001}", "260001}, dcc_password: {env: DCC}, write: [10.0.0.1]")
+    )
+    assert "bacnet.dcc_password.env: DCC is not set here" in call("check").err
+
+
+def test_run_names_the_key_of_a_password_that_is_not_there(site: Path) -> None:
+    text = (site / "config.yaml").read_text().replace("EVCE_PASSWORD", "NOT_SET")
+    for key, told in (
+        ("{env: NOT_SET}", "sources[0].password.env: environment variable NOT_SET is not set"),
+        ("{credential: pw}", "sources[0].password.credential: credential pw is not there: systemd gives"),
+        ("{file: pw}", f"sources[0].password.file: {site}/pw cannot be read: No such file or directory"),
+    ):
+        (site / "config.yaml").write_text(text.replace("{env: NOT_SET}", key))
+        said = python(site, "run", capture_output=True)
+        assert said.returncode == 1
+        last = said.stderr.splitlines()[-1]
+        assert last.startswith("config.yaml:7:")
+        assert told in last
+
+
+def test_check_doubts_an_override_of_a_name_that_nobody_has(site: Path, call: Call) -> None:
+    config = site / "config.yaml"
+    config.write_text(config.read_text() + 'control: {overrides: {"evce/zone/Zone Q": {floor: 10}}}\n')
+    known = "evce/zone/P1%2FP2 [red] :car:, evce/zone/Zone A"
+    text = f"nothing of this name is known, so this holds for nothing; known: {known}\n"
+    assert call("check").err == f"warning: config.yaml:12:23: control.overrides.evce/zone/Zone Q: {text}"
+    (site / "state").mkdir()
+    Store(site / "state").save_addresses([Entry("evce", "zone", "Zone Q", "1", 0)])
+    said = call("check")
+    assert (said.code, said.err) == (0, "")
+
+
+def test_an_override_is_not_doubted_before_anything_is_known(site: Path, call: Call) -> None:
+    config = site / "config.yaml"
+    text = "".join(line for line in config.read_text().splitlines(keepends=True) if "expect" not in line)
+    config.write_text(text + 'control: {overrides: {"evce/zone/Zone Q": {floor: 10}}}\n')
+    assert call("check").err == ""
+
+
+def test_addresses_list_shows_what_points_of_a_single_resource_begin_with(site: Path, call: Call) -> None:
+    config = site / "config.yaml"
+    other = '  - {name: g-7, kind: bender, url: "http://127.0.0.1:2", username: u, password: {env: EVCE_PASSWORD}, '
+    other += f"mapping: {MAPPINGS}/bender.yaml}}\n"
+    config.write_text(config.read_text().replace("modbus:", f"{other}modbus:"))
+    (site / "state").mkdir()
+    Store(site / "state").save_addresses(
+        [Entry("g-7", "charger", "g-7", None, 0), Entry("g-7", "source", "g-7", None, 1)]
+    )
+    said = call("addresses", "list")
+    prefixes = [line.split()[1] for line in said.out.splitlines()]
+    assert prefixes == ["g-7/charger", "g-7/source"]
+    names = [line.split("\t")[0] for line in call("points").out.splitlines()]
+    for prefix in prefixes:
+        assert any(name.startswith(f"{prefix}/") and name.count("/") == 2 for name in names)
+
+
 def test_addresses_list(site: Path, call: Call) -> None:
     assert call("addresses", "list").out == "no block was given yet\n"
     (site / "state").mkdir()
@@ -182,8 +270,8 @@ def test_help_is_0(call: Call, arguments: list[str]) -> None:
 def test_no_gateway_running_is_3(call: Call, arguments: list[str]) -> None:
     said = call(*arguments, "-c", "config.yaml")
     assert (said.code, said.out) == (3, "")
-    assert said.err.startswith("no gateway answers at ")
-    assert "control.sock" in said.err
+    why = "it is not running, or runs with another config.yaml (or with RUNTIME_DIRECTORY set)"
+    assert said.err == f"no gateway answers at {Path('state/control.sock').absolute()}: {why}\n"
 
 
 @pytest.mark.usefixtures("site")
@@ -213,6 +301,9 @@ def test_run_on_a_broken_config_is_1(site: Path) -> None:
 def test_H14_run_on_a_state_dir_in_use_is_1(site: Path) -> None:
     store = Store(site / "state")
     store.open()
+    config = site / "config.yaml"
+    config.write_text(config.read_text() + "control: {lease_s: 10}\n")
+    assert "warning: " in python(site, "check", capture_output=True).stderr
     said = python(site, "run", capture_output=True)
     store.close()
     assert said.returncode == 1

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from gateway import __version__
 from gateway.cli.write import end_of
 from gateway.core.errors import CommandRejected, CorrectionRefused, Reject
 from gateway.web import ControlServer
@@ -58,9 +59,10 @@ class Gateway:
         self.ends: list[float | None] = []
         self.corrections: list[tuple[str, list[str], str]] = []
         self.busy = False
+        self.other: dict[str, Any] = {}
 
     def status(self) -> dict[str, Any]:
-        return {
+        return self.other or {
             "site": "Car [red] park",
             "version": "0.1.0",
             "map_hash": "00ff",
@@ -108,6 +110,7 @@ class Gateway:
             ],
             "points": {"good": 3},
             "inhibited": {"evce/zone/B": "two zones are named 'B'"},
+            "missing": ["evce/zone/[D]"],
             "bad": ["evce/zone/B/power: the answer has no power"],
             "foreign_limits": {"evce/zone/C/reduction": 16.0},
             "certificates_ending": {"evce": {"ends": "2026-12-10", "days": 20}},
@@ -290,6 +293,15 @@ async def test_release_is_a_write_of_nothing(ask: Ask, gateway: Gateway) -> None
         (["write", POINT, "3"], "3 is below the floor 6 A"),
         (["read", "evce/zone/None/power"], "there is no point 'evce/zone/None/power'"),
         (["release", "none"], "there is no point 'none'"),
+        (["read", f"{POINT}s"], f"there is no point '{POINT}s'; did you mean '{POINT}'?"),
+        (
+            ["write", "evce/zone/Zone a/reductions", "3"],
+            f"there is no point 'evce/zone/Zone a/reductions'; did you mean '{POINT}'?",
+        ),
+        (
+            ["release", "evce/zones/Zone A/reduction"],
+            f"there is no point 'evce/zones/Zone A/reduction'; did you mean '{POINT}'?",
+        ),
     ],
 )
 async def test_a_refusal_is_4_and_says_why(ask: Ask, gateway: Gateway, arguments: list[str], text: str) -> None:
@@ -312,6 +324,7 @@ async def test_status(ask: Ask, gateway: Gateway) -> None:
         "  FAILSAFE evce/zone/B/reduction: slot 13 lost, slot 10 rules; a write to a lost slot ends it",
         "  FAILSAFE evce/zone/C/reduction: slot 10 lost, no slot rules; a write to a lost slot ends it",
         "  inhibited evce/zone/B: two zones are named 'B'",
+        "  missing evce/zone/[D]: the product does not list it any more",
         "  alarm evce/zone/C/reduction: slot 8 hides a tighter one",
         "  up       evce: last good answer never, errors 0, relogins 1, overruns 2",
         "           list zone fails: GET /em/zones: not JSON [b]",
@@ -329,6 +342,29 @@ async def test_status(ask: Ask, gateway: Gateway) -> None:
         "  no Modbus unit left for 2 of evce/meter: 247 are the most; another `modbus.units` needs fewer",
         "modbus: port 502, 0 clients",
     ]
+
+
+async def test_status_of_a_gateway_that_was_not_restarted_after_an_update(ask: Ask, gateway: Gateway) -> None:
+    status = gateway.status()
+    gateway.other = {**status, "version": "0.0.9"}
+    said = await ask("status")
+    text = f"the running gateway is version 0.0.9, this command {__version__}: restart the gateway\n"
+    assert (said.code, said.err) == (0, text)
+    assert "points: 3 good" in said.out
+    for old in ({"version": "0.0.9"}, {**status, "version": "0.0.9", "failsafe": ["evce/zone/A/reduction"]}):
+        gateway.other = old
+        said = await ask("status")
+        assert (said.code, said.err) == (1, text)
+        assert json.loads((await ask("status", "--json")).out) == old
+    gateway.other = {key: value for key, value in status.items() if key != "missing"}
+    said = await ask("status")
+    assert said.code == 1
+    assert said.err == f"the running gateway is an older build of version {__version__}: restart it\n"
+
+
+async def test_points_that_match_nothing(ask: Ask) -> None:
+    said = await ask("points", "Zone Q")
+    assert (said.code, said.out, said.err) == (0, "", "no point's name contains 'Zone Q'\n")
 
 
 async def test_a_gateway_that_refuses_is_not_taken_for_none(ask: Ask, gateway: Gateway) -> None:

@@ -34,6 +34,7 @@ def source(name: str, mapping: str = "m.yaml", more: str = "") -> str:
 @pytest.fixture
 def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("P", "x")
 
     def files(*sources: str, modbus: str = "{}", more: str = "", **mappings: str) -> Path:
         for name, text in {"m": MAPPING, **mappings}.items():

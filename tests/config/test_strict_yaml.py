@@ -105,6 +105,24 @@ def test_what_is_refused(text: str, fault: str) -> None:
     assert found[0].startswith(fault)
 
 
+@pytest.mark.parametrize(
+    ("text", "line", "hint"),
+    [
+        ("a:\n  b: 1\n c: 2\n", 3, "the indentation of this line does not fit the lines above"),
+        ("a: 1\n  b: 2\n", 2, "the indentation of this line does not fit the lines above"),
+        ("a:\n  - 1\n - 2\n", 3, "the indentation of this line does not fit the lines above"),
+        ("  a: 1\nb: 2\n", 2, "the indentation of this line does not fit the lines above"),
+        ("a:\n\tb: 1\n", 2, "use spaces, not tabs"),
+        ("a:\n  b: 1\n\tc: 2\n", 3, "use spaces, not tabs"),
+        ("site: EV: north\n", 1, "quote a text that holds `: `"),
+    ],
+)
+def test_a_line_that_stands_wrong_gets_the_hint(text: str, line: int, hint: str) -> None:
+    (fault,) = parsed(text).faults
+    assert fault.line == line
+    assert fault.text.endswith(f" ({hint})")
+
+
 def test_unquoted_braces_get_the_hint() -> None:
     (fault,) = faults("list: {get: /em/zones/{id}/status, id: id}")
     assert fault.startswith("x.yaml:1:23: is not YAML: ")

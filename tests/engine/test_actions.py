@@ -408,3 +408,17 @@ async def test_every_station_action_of_the_shipped_mappings_is_what_the_product_
                 assert plant.value(f"{station}/{name}") == code
         sent = [item.status for item in both.received if "/cmds/" in item.path]
         assert sent == [200] * 5
+
+
+@pytest.mark.parametrize(("code", "reject"), [("soft", Reject.TYPE), (7, Reject.RANGE)])
+async def test_a_code_that_is_none_is_told_with_the_codes_and_what_they_send(evce, plant, code, reject):
+    plant.add("evce", evce, kinds=quick())
+    async with plant.running():
+        await up(plant)
+        with pytest.raises(CommandRejected) as refused:
+            await write(plant, (RESET, code))
+        assert refused.value.reject is reject
+        assert "1 Soft, 2 Hard, and 0 between" in str(refused.value)
+        start = RESET.replace("reset", "remote_start")
+        with pytest.raises(CommandRejected, match=": 1, 2, and 0 between them"):
+            await write(plant, (start, "x"))

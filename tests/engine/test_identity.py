@@ -260,7 +260,8 @@ async def test_I10_swapped_names_inhibit_both_until_confirmed(both, plant):
         await until(lambda: plant.quality("evce/zone/Zone B/power") is CONFIG_ERROR)
         pin = "`addresses pin 'evce/zone/Zone A' 2` if the names are right"
         assert plant.reason(f"{ZONE}/power") == (
-            f"id 1 is now named 'Zone B': names were swapped; `addresses confirm` if the zones were renamed there, {pin}"
+            "id 1 is now named 'Zone B': names were swapped; "
+            f"`addresses confirm` if the zones were renamed there, {pin}"
         )
         await until(lambda: plant.status() is WriteStatus.BLOCKED)
         await both.do("set_reduction", name="Zone A")
