@@ -21,11 +21,11 @@ from gateway.app.load import Site
 from gateway.app.logins import Logins
 from gateway.app.modbus import modbus_server
 from gateway.app.policy import client_terms, command_overrides, command_policy
+from gateway.app.refusals import Refusals
 from gateway.config import SourceConfig
 from gateway.config.strict_yaml import KeyPath
 from gateway.core.errors import ConfigError, Fault
 from gateway.core.point import SOURCE_KIND, KindSpec
-from gateway.core.priority import Origin
 from gateway.engine.actions import ActionDesk
 from gateway.engine.alarms import Alarms
 from gateway.engine.commands import CommandDesk
@@ -33,7 +33,7 @@ from gateway.engine.derive import Derivations
 from gateway.engine.intake import Intake
 from gateway.engine.inventory import Inventory, Resource
 from gateway.engine.poller import Poller
-from gateway.engine.ports import BootClock, Evidence, Source
+from gateway.engine.ports import BootClock, Source
 from gateway.engine.table import PointTable
 from gateway.engine.vitals import Vitals
 from gateway.servers.bacnet import BacnetServer, Keeper
@@ -62,6 +62,7 @@ class Daemon:
         self.clock = clock or SystemClock()
         self.store = Store(site.state_dir)
         self.journal = SqliteJournal(site.state_dir, clock=self.clock)
+        self.refusals = Refusals(self.journal, self.clock)
         self.table = PointTable(self.clock)
         self.placed: dict[int, PlacedPoint] = {}
         self.pollers: dict[str, Poller] = {}
@@ -257,7 +258,7 @@ class Daemon:
             commands=self.desk,
             map_hash=self.map_hash,
             spawn=self._group.create_task,
-            on_refused=self._on_refused,
+            on_refused=self.refusals,
         )
         self.modbus.place(list(self.placed.items()))
         await self.modbus.start()
@@ -285,6 +286,7 @@ class Daemon:
             clock=self.clock,
             alarms=self.alarms,
             spawn=self._group.create_task,
+            on_refused=self.refusals,
         )
         self.bacnet.place(list(self.placed.items()))
         await self.bacnet.start()
@@ -306,10 +308,6 @@ class Daemon:
     def healthy(self) -> bool:
         """Whether every source is connected."""
         return all(poller.health.connected for poller in self.pollers.values())
-
-    def _on_refused(self, place: str, origin: Origin, why: str) -> None:
-        """A server refused a write before it was a command."""
-        self.journal.note({}, (Evidence("refused", place, origin, answer=why),))
 
     # -- what the inventory tells --------------------------------------------------------------------------------
 

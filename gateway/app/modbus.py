@@ -14,9 +14,9 @@ from gateway.config import NO_CREDENTIALS, LoadedConfig
 from gateway.config.downstream import KeyFile, ModbusClients, ModbusConfig, ModbusTls
 from gateway.config.strict_yaml import KeyPath, shown_path
 from gateway.core.errors import ConfigError
-from gateway.engine.ports import Commands
+from gateway.engine.ports import Commands, OnRefused
 from gateway.engine.table import PointTable
-from gateway.servers.modbus import ClientGroup, ModbusServer, OnRefused, Security, Spawn
+from gateway.servers.modbus import ClientGroup, ModbusServer, Security, Spawn
 
 THIS_MACHINE = ClientGroup("local", (ip_network("127.0.0.0/8"), ip_network("::1/128")), 10, write=False)
 """Who may connect while nobody is named: read only."""

@@ -108,7 +108,9 @@ class Poller:
                 if self._clock.monotonic() - began > STEADY_S:
                     delay = BACKOFF_S[0]
                 asked = error.retry_after_s if isinstance(error, Refused) else None
-                await self._rest(max(asked or 0.0, delay * self._uniform(0.75, 1.25)))
+                await self._rest(
+                    max(asked or 0.0, min(max(delay * self._uniform(0.75, 1.25), BACKOFF_S[0]), BACKOFF_S[1]))
+                )
                 delay = min(delay * 2, BACKOFF_S[1])
 
     async def _rest(self, seconds: float | None) -> None:

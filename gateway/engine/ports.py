@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -193,6 +193,10 @@ class Evidence:
     new: str = ""
     answer: str = ""
     applied: str = ""
+
+
+OnRefused = Callable[[str, Origin, str], None]
+"""Told of a write that a server refused before it was a command: where, by whom, and why."""
 
 
 class Journal(Protocol):

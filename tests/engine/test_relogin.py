@@ -260,6 +260,7 @@ async def test_U20_back_off_is_1_to_60_s(plant, monkeypatch):
     slept, health = await slept_for([Unreachable("gone")] * 10, monkeypatch, plant)
     for seconds, nominal in zip(slept, [1, 2, 4, 8, 16, 32, 60, 60, 60, 60], strict=True):
         assert 0.75 * nominal <= seconds <= 1.25 * nominal
+        assert 1 <= seconds <= 60
     assert health.errors == 10
 
 

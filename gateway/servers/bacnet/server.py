@@ -15,7 +15,7 @@ from bacpypes3.pdu import IPv4Address
 
 from gateway.addressing import PlacedPoint
 from gateway.engine.alarms import Alarms
-from gateway.engine.ports import Clock, Commands
+from gateway.engine.ports import Clock, Commands, OnRefused
 from gateway.engine.table import PointTable
 from gateway.servers.bacnet.cov import Cov
 from gateway.servers.bacnet.cov_requests import CovRequests
@@ -109,6 +109,7 @@ class BacnetServer:
         clock: Clock,
         alarms: Alarms,
         spawn: Spawn,
+        on_refused: OnRefused = lambda _place, _origin, _why: None,
     ) -> None:
         self._interface, self.port = parse_address(address)
         now = clock.monotonic
@@ -125,7 +126,7 @@ class BacnetServer:
         )
         self._parts = Parts(
             Reads(store),
-            Writes(store, commands, terms.write_networks, self.traffic.wrote),
+            Writes(store, commands, terms.write_networks, self.traffic.wrote, on_refused),
             Discovery(store, vendor_id),
             cov,
             CovRequests(store, cov),

@@ -15,7 +15,7 @@ from gateway.addressing.builtin import HEARTBEAT
 from gateway.core.errors import CommandRejected
 from gateway.core.priority import RESERVED_SLOT, Origin
 from gateway.core.value import GOOD, Sample, Value
-from gateway.engine.ports import Ask, Commands
+from gateway.engine.ports import Ask, Commands, OnRefused
 from gateway.servers.bacnet import codec
 from gateway.servers.bacnet.points import PointRecord
 from gateway.servers.bacnet.services import CLOSE_1, OPEN_1, error, error_body, reject, simple_ack
@@ -61,12 +61,17 @@ class Writes:
     """Carries out writes as commands; `on_write` is called for each that was accepted."""
 
     def __init__(
-        self, store: ObjectStore, commands: Commands, networks: Sequence[IPv4Network], on_write: Callable[[], None]
+        self,
+        store: ObjectStore,
+        commands: Commands,
+        networks: Sequence[IPv4Network],
+        on_write: Callable[[], None],
+        on_refused: OnRefused,
     ) -> None:
         self._store = store
         self._commands = commands
         self._networks = tuple(networks)
-        self._on_write = on_write
+        self._on_write, self._on_refused = on_write, on_refused
 
     async def answer(self, service: int, invoke: int, body: bytes, peer: Peer) -> bytes:
         """The answer to a write; Reject unrecognized-service for any other service."""
@@ -86,6 +91,9 @@ class Writes:
                     await self._write(element, peer)
             except (Refusal, CommandRejected, TimeoutError) as refused:
                 cause = error_of(refused)
+                if isinstance(refused, Refusal):
+                    place = f"bacnet object {element.key >> 22},{element.key & 0x3FFFFF} property {element.prop}"
+                    self._on_refused(place, Origin("bacnet", peer.text), f"error {cause.cls},{cause.code}")
                 if service == Service.WRITE_PROPERTY:
                     return error(service, invoke, cause)
                 return bytes((0x50, invoke, service)) + _multiple_error(error_body(cause), element)

@@ -7,13 +7,11 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from gateway.core.priority import Origin
-from gateway.engine.ports import Commands
+from gateway.engine.ports import Commands, OnRefused
 from gateway.servers.modbus.groups import ClientGroup
 from gateway.servers.modbus.identity import Identity
 from gateway.servers.modbus.image import Image
 
-OnRefused = Callable[[str, Origin, str], None]
 Spawn = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
 
 

@@ -21,12 +21,12 @@ from pymodbus.simulator import DataType, SimData, SimDevice
 
 from gateway.addressing import PlacedPoint, Span
 from gateway.addressing.builtin import LAYOUT_VERSION
-from gateway.engine.ports import Commands
+from gateway.engine.ports import Commands, OnRefused
 from gateway.engine.table import PointTable
 from gateway.servers.modbus.connection import Connection
 from gateway.servers.modbus.door import Door
 from gateway.servers.modbus.groups import ClientGroup
-from gateway.servers.modbus.house import Counters, House, OnRefused, Spawn
+from gateway.servers.modbus.house import Counters, House, Spawn
 from gateway.servers.modbus.identity import Identity
 from gateway.servers.modbus.security import HANDSHAKE_S, Security
 from gateway.servers.modbus.selftest import self_test
