@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import socket
+import time
 from pathlib import Path
 
 import yaml
 
+from gateway.web import ControlError, ask_daemon
 from tests.site import until
 from tests.system.conftest import Bench, Process, gateway
 
 REDUCTION = "evce/zone/Zone A/reduction"
+PATIENCE_S = 50.0
 
 
 async def complete(process: Process) -> None:
-    """Waits until the limit of Zone A was read from the product."""
-    for _ in range(100):
-        code, out, _ = await process.cli("read", f"{REDUCTION}.applied", "--json")
-        if code == 0 and json.loads(out)["quality"] == "good":
-            return
-    raise AssertionError("the gateway did not become complete")
+    """Waits until the limit of Zone A was read from the product; over the socket, for a command takes a second."""
+    socket_path, deadline = process.files.folder / "state" / "control.sock", time.monotonic() + PATIENCE_S
+    while True:
+        with contextlib.suppress(ControlError):
+            row = await ask_daemon(socket_path, "POST", "/read", {"point": f"{REDUCTION}.applied"})
+            if row["quality"] == "good":
+                return
+        assert time.monotonic() < deadline, "the gateway did not become complete"
+        await asyncio.sleep(0.05)
 
 
 def place(bench: Bench, text: str) -> tuple[int, int]:
