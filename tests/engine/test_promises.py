@@ -199,6 +199,7 @@ async def test_field_bug_the_limit_is_stated_again_after_a_reconnect(both, plant
     async with plant.running():
         await running_limit(plant)
         for _ in range(2):
+            await until(lambda: plant.pollers["evce"].health.state == "up")
             await both.do("listen", on=False)
             await until(lambda: plant.pollers["evce"].health.state == "down")
             await both.do("set_reduction", name="Zone A")
