@@ -18,6 +18,7 @@ from typing import Any
 from gateway.addressing import AddressBook, UnitPlan
 from gateway.core.delivery import Authority, WriteStatus
 from gateway.core.lease import GroupTerms
+from gateway.core.patience import middle
 from gateway.core.point import KindSpec
 from gateway.core.priority import Origin
 from gateway.core.value import Quality, Sample, Value
@@ -154,6 +155,7 @@ class Plant:
             journal=self.journal,
             alarms=self.alarms,
             actions=self.actions,
+            uniform=middle,
         )
         self.book = AddressBook([], {})
         self.inventory = self._inventory()
