@@ -1,5 +1,7 @@
 # make demo [SECONDS=20]   the whole gateway against simulated products
 # make test                lint, types, import direction and every test
+# make wheels              dist/wheels: the gateway and all it needs, with hashes, for a site without a network
+# make deb                 dist/evce-gateway_*.deb for this Debian, out of the same wheels
 # make soak [MINUTES=10] [SEED=1]   the gateway among products that fail in every way at once
 # All make .venv in this checkout; they need Python 3.11 or newer and nothing else.
 
@@ -11,7 +13,7 @@ JOBS ?= 3
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint bench soak crash clean
+.PHONY: demo test lint bench soak crash wheels deb clean
 
 demo: .venv/.run
 	$(BIN)/evce-gateway demo $(if $(SECONDS),--seconds $(SECONDS)) $(if $(DIALECT),--dialect $(DIALECT))
@@ -50,5 +52,15 @@ crash: .venv/.test
 	$(BIN)/pip install --quiet --editable '.[test]'
 	touch $@
 
+# The system's Python, for which the package is made; its wheels are not those of another minor version.
+wheels:
+	rm -rf dist/wheels build/wheel-venv
+	$(or $(wildcard /usr/bin/python3),$(PYTHON)) -m venv build/wheel-venv
+	build/wheel-venv/bin/python -m pip wheel --quiet --wheel-dir dist/wheels .
+	build/wheel-venv/bin/python systemd/packaging/wheelhouse.py dist/wheels
+
+deb: wheels
+	systemd/packaging/deb.sh
+
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf build dist .venv .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -6,8 +6,18 @@ receipts, status words and header registers are placed here beside the points, a
 
 from gateway.addressing.book import AddressBook, Assignment, Entry, Match, nameless, parent_of
 from gateway.addressing.builtin import gateway_kind, source_kind
+from gateway.addressing.devices import DevicePlan
 from gateway.addressing.layout import Claims, expand, map_hash, overlaps, place, region_faults, spans_of
-from gateway.addressing.placed import PlacedObject, PlacedPoint, PlacedRegister, Seat, Span
+from gateway.addressing.placed import (
+    PlacedDevice,
+    PlacedObject,
+    PlacedPoint,
+    PlacedRegister,
+    PlacedTrend,
+    Seat,
+    Span,
+    Stand,
+)
 from gateway.addressing.units import LAST_UNIT, UnitMode, UnitPlan
 
 __all__ = [
@@ -15,13 +25,17 @@ __all__ = [
     "AddressBook",
     "Assignment",
     "Claims",
+    "DevicePlan",
     "Entry",
     "Match",
+    "PlacedDevice",
     "PlacedObject",
     "PlacedPoint",
     "PlacedRegister",
+    "PlacedTrend",
     "Seat",
     "Span",
+    "Stand",
     "UnitMode",
     "UnitPlan",
     "expand",

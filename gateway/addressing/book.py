@@ -37,7 +37,8 @@ class Entry:
     `new_name` and `new_guard` are what the product says now and nobody has confirmed; a `new_name` that is the name
     itself means that the name was found again, and that this alone is no proof. A forgotten entry is not served
     until its name is listed again; a retired one never again, and nobody else gets its block. `unit` is the Modbus
-    unit it was given with `modbus.units: per_resource`, `unit_block` its block there.
+    unit it was given with `modbus.units: per_resource`, `unit_block` its block there; `device` and `device_block` are
+    the same for `bacnet.devices: per_resource`, counted from the first instance.
     """
 
     source: str
@@ -52,6 +53,8 @@ class Entry:
     retired: bool = False
     unit: int | None = None
     unit_block: int = 0
+    device: int | None = None
+    device_block: int = 0
 
     @property
     def label(self) -> str:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from enum import IntEnum
 
 from gateway.core.action import ActionResult
+from gateway.core.alarm import AlarmSpec
 from gateway.core.circuit import SOURCE_CODES
 from gateway.core.delivery import Authority, WriteStatus
 from gateway.core.point import (
@@ -24,6 +25,7 @@ from gateway.core.point import (
     RegisterSpec,
 )
 from gateway.core.registers import Order, parse_register_type
+from gateway.core.trend import TrendSpec
 from gateway.core.value import Quality, ValueKind
 
 HEADER_KIND = "header"
@@ -32,10 +34,21 @@ MAGIC = 0x45564757
 LAYOUT_VERSION = 1
 HEADER_COUNT = 100
 HEADER_SOURCES = 35
-FLAGS = ("an accepted command is not on disk", "dry run", "read-only", "a lower slot is tighter than a winner")
+FLAGS = ("an accepted command is not on disk", "dry run", "read-only", "a lower slot is tighter than a winner", "a point is out of service")
 HEADER_INSTANCES = Region(0, HEADER_COUNT, 1)
+HEARTBEAT_AT = 7
+"""Where the gateway's own heartbeat is."""
 HEARTBEAT, HEARTBEAT_AGE = "bms_heartbeat", "bms_heartbeat_age_s"
 """Header points whose value depends on who asks: each client group has a heartbeat of its own (C04)."""
+SOURCE_LOST = AlarmSpec(frozenset({False}), delay_s=15.0, text="source lost", engine=True)
+NOT_IN_FORCE = (WriteStatus.RETRYING, WriteStatus.BLOCKED, WriteStatus.REJECTED, WriteStatus.OVERRIDDEN)
+RECEIPT_ALARMS = {
+    "authority": AlarmSpec(frozenset({int(Authority.FAILSAFE)}), text="failsafe is active", engine=True),
+    "write_status": AlarmSpec(
+        frozenset(map(int, NOT_IN_FORCE)), delay_s=10.0, text="what is asked is not in force", engine=True
+    ),
+}
+"""Alarms every gateway has. The delays let a new login, and a value that is only being sent again, pass unheard."""
 SOURCE_REGION = Region(first=100, stride=16, capacity=40, status_at=10)
 SOURCE_INSTANCES = Region(first=100, stride=10, capacity=40)
 
@@ -65,6 +78,7 @@ class Words:
         obj: tuple[str, int] | None = None,
         writable: bool = False,
         limits: tuple[float, float] | None = None,
+        alarm: AlarmSpec | None = None,
     ) -> PointSpec:
         return PointSpec(
             name=name,
@@ -77,6 +91,7 @@ class Words:
             objects=(ObjectSpec(obj[0], obj[1]),) if obj else (),
             writable=writable,
             range=(Factor(limits[0]), Factor(limits[1])) if limits else None,
+            alarm=alarm,
         )
 
 
@@ -112,9 +127,12 @@ def receipt(point: PointSpec) -> list[PointSpec]:
             codes=codes,
             obj=(obj, instances + at) if instances is not None else None,
             writable=name == "release",
+            alarm=RECEIPT_ALARMS.get(name),
         )
         for name, at, type_name, kind, unit, codes, obj, text in rows
     ]
+    if point.trend is not None:
+        points[1] = replace(points[1], trend=_applied_trend(point.trend, in_bacnet=instances is not None))
     text_object = (ObjectSpec("characterstring-value", instances + 12),) if instances is not None else ()
     points.append(
         PointSpec(
@@ -126,6 +144,12 @@ def receipt(point: PointSpec) -> list[PointSpec]:
         )
     )
     return points
+
+
+def _applied_trend(trend: TrendSpec, *, in_bacnet: bool) -> TrendSpec:
+    """What is kept of `applied` beside what was asked: its Trend Log stands next to that of the command."""
+    log_at = None if trend.log_at is None or not in_bacnet else trend.log_at + 1
+    return replace(trend, log_at=log_at, object=0)
 
 
 def action_points(action: ActionSpec, area: Area) -> list[PointSpec]:
@@ -201,6 +225,7 @@ def source_kind(word_order: Order, byte_order: Order) -> KindSpec:
             unit=unit,
             codes=SOURCE_CODES if kind is ValueKind.ENUM else None,
             obj=(obj, i),
+            alarm=SOURCE_LOST if name == "connected" else None,
         )
         for i, (name, at, kind_name, kind, unit, obj, text) in enumerate(rows)
     }
@@ -219,7 +244,7 @@ def gateway_kind(
         ("magic", 0, "uint32", "", "0x45564757, EVGW: this is an EVCE gateway"),
         ("layout_version", 2, "uint16", "", "version of this header"),
         ("map_hash", 3, "uint64", "", "changes when any address changes"),
-        ("heartbeat", 7, "uint16", "", "increments each second"),
+        ("heartbeat", HEARTBEAT_AT, "uint16", "", "increments each second"),
         ("uptime_s", 8, "uint32", "s", "seconds since start"),
         ("sources_good", 10, "uint16", "", "sources that are connected"),
         ("sources_total", 11, "uint16", "", "sources configured"),
@@ -230,6 +255,14 @@ def gateway_kind(
     points = {
         name: words.point(name, at, kind_name, unit=unit, description=text) for name, at, kind_name, unit, text in rows
     }
+    points["map_hash_text"] = words.point(
+        "map_hash_text",
+        None,
+        "",
+        kind=ValueKind.STRING,
+        description="the map hash in hexadecimal, as every export has it",
+        obj=("characterstring-value", 3),
+    )
     points[HEARTBEAT] = words.point(
         HEARTBEAT,
         15,
@@ -262,5 +295,4 @@ def gateway_kind(
             points[f"{name}.age_s"] = words.point(
                 f"{name}.age_s", at + 1, "uint16", unit="s", description=f"seconds since {name} last answered"
             )
-    instances = HEADER_INSTANCES if heartbeat else None
-    return KindSpec(HEADER_KIND, None, None, None, {}, points, Region(0, HEADER_COUNT, 1), instances)
+    return KindSpec(HEADER_KIND, None, None, None, {}, points, Region(0, HEADER_COUNT, 1), HEADER_INSTANCES)

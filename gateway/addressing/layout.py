@@ -15,11 +15,12 @@ from gateway.addressing.builtin import (
     receipt,
     status,
 )
-from gateway.addressing.placed import PlacedObject, PlacedPoint, PlacedRegister, Seat, Span
+from gateway.addressing.placed import PlacedDevice, PlacedObject, PlacedPoint, PlacedRegister, PlacedTrend, Seat, Span
 from gateway.core.point import KindSpec, PointSpec, Region, point_name
 from gateway.core.registers import Order
 
 GAP = 0xFFFF
+TREND_LOG = "trend-log"
 REGISTERS = 65536
 INSTANCES = 4194303
 
@@ -58,6 +59,8 @@ def claims(points: Iterable[PointSpec]) -> Iterator[Claims]:
             yield Claims(what, register.at, register.type.words, register.bit, point.name)
         for obj in point.objects:
             yield Claims(obj.object, obj.at, 1, None, point.name)
+        if point.trend is not None and point.trend.log_at is not None:
+            yield Claims(TREND_LOG, point.trend.log_at, 1, None, point.name)
 
 
 def overlaps(
@@ -105,6 +108,7 @@ def region_faults(kinds: Sequence[tuple[str, str, KindSpec]], *, heartbeat: bool
     }
     for obj in ("analog-input", "binary-input", "multi-state-input", "characterstring-value"):
         taken[obj] = [("the built-in resource source", SOURCE_INSTANCES)]
+    taken["characterstring-value"].append(("the header", HEADER_INSTANCES))
     for obj in ("analog-input", "analog-value") if heartbeat else ():
         taken.setdefault(obj, []).append(("the header with bacnet.heartbeat", HEADER_INSTANCES))
     shared: set[tuple[str, str, str, Region]] = set()
@@ -135,9 +139,16 @@ def _clash(mine: Region, others: list[tuple[str, Region]], end: int, noun: str) 
 
 
 def place(
-    points: Sequence[PointSpec], kind: KindSpec, *, source: str, name: str | None, block: int | None, seat: Seat | None
+    points: Sequence[PointSpec],
+    kind: KindSpec,
+    *,
+    source: str,
+    name: str | None,
+    block: int | None,
+    seat: Seat | None,
+    device: PlacedDevice | None = None,
 ) -> list[PlacedPoint]:
-    """The points of one resource at the BACnet instances of its block and the registers of its seat.
+    """The points of one resource at the BACnet instances of a block in a device, and the registers of its seat.
 
     What has none of the two is not served there, and so is a block beyond the region (its capacity was lowered, or
     the region for actions is smaller).
@@ -147,6 +158,7 @@ def place(
     for point in points:
         registers: list[PlacedRegister] = []
         objects: tuple[PlacedObject, ...] = ()
+        trend: PlacedTrend | None = None
         for spec in point.registers:
             region = kind.modbus if spec.area == "block" else kind.actions_at
             if seat is not None and region is not None and seat.block < region.capacity:
@@ -154,8 +166,10 @@ def place(
         if block is not None and bacnet is not None and block < bacnet.capacity:
             first = bacnet.first + block * bacnet.stride
             objects = tuple(PlacedObject(served.object, first + served.at, served) for served in point.objects)
+            if point.trend is not None and point.trend.log_at is not None:
+                trend = PlacedTrend(first + point.trend.log_at, objects[point.trend.object])
         full = point_name(source, kind.name, name, point.name)
-        placed.append(PlacedPoint(full, point, tuple(registers), objects))
+        placed.append(PlacedPoint(full, point, tuple(registers), objects, trend, device if objects else None))
     return placed
 
 
@@ -179,7 +193,9 @@ def map_hash(points: Mapping[str, PlacedPoint]) -> int:
             f":{r.spec.word_order}:{r.spec.byte_order}"
             for r in point.registers
         ]
+        cells += [f"device:{point.device.instance}"] if point.device is not None else []
         cells += [f"{o.object}:{o.instance}" for o in point.objects]
+        cells += [f"{TREND_LOG}:{point.trend.instance}"] if point.trend is not None else []
         if cells:
             digest.update(f"{name}|{point.spec.unit}|{','.join(cells)}\n".encode())
     return int.from_bytes(digest.digest()[:8], "big") % 0xFFFFFFFFFFFFFFFF

@@ -16,6 +16,14 @@ class Seat:
 
 
 @dataclass(frozen=True, slots=True)
+class Stand:
+    """Where a resource's objects stand: a BACnet device (None: the gateway's own), and which block there."""
+
+    device: int | None
+    block: int
+
+
+@dataclass(frozen=True, slots=True)
 class PlacedRegister:
     """One Modbus encoding at its absolute address: unit and 0-based register."""
 
@@ -34,13 +42,31 @@ class PlacedObject:
 
 
 @dataclass(frozen=True, slots=True)
+class PlacedTrend:
+    """A point's Trend Log at its instance, and the object whose Present_Value it keeps."""
+
+    instance: int
+    of: PlacedObject
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedDevice:
+    """A virtual BACnet device: its instance, and the `source/kind/name` of the resource it stands for."""
+
+    instance: int
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
 class PlacedPoint:
-    """A point with its full name and every address it is served at."""
+    """A point with its full name and every address it is served at; without a `device` in the gateway's own."""
 
     name: str
     spec: PointSpec
     registers: tuple[PlacedRegister, ...]
     objects: tuple[PlacedObject, ...]
+    trend: PlacedTrend | None = None
+    device: PlacedDevice | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,10 @@ from gateway.app.footprint import footprint
 from gateway.app.load import Site
 from gateway.app.logins import Logins
 from gateway.app.policy import lease_text
+from gateway.app.published import map_of, publish_running
+from gateway.app.reloaded import Reloaded
 from gateway.app.slots import receipt_row, slot_rows
-from gateway.core.errors import CommandRejected, Reject
+from gateway.core.errors import CommandRejected, CorrectionRefused, Reject
 from gateway.core.priority import Origin
 from gateway.core.value import Quality, ValueKind
 from gateway.engine.actions import ActionDesk
@@ -34,6 +36,7 @@ from gateway.export import point_row
 from gateway.servers.bacnet import BacnetServer, Client
 from gateway.servers.modbus import ModbusServer
 from gateway.sources import date
+from gateway.store.published import point_data
 
 MOST_BAD = 20
 DAY_S = 86400
@@ -48,8 +51,6 @@ class Running(Protocol):
     table: PointTable
     placed: dict[int, PlacedPoint]
     pollers: dict[str, Poller]
-    modbus: ModbusServer | None
-    bacnet: BacnetServer | None
     book: AddressBook
     desk: CommandDesk
     actions: ActionDesk
@@ -58,7 +59,15 @@ class Running(Protocol):
     logins: Logins
     alarms: Alarms
 
+    @property
+    def modbus(self) -> ModbusServer | None: ...
+
+    @property
+    def bacnet(self) -> BacnetServer | None: ...
+
     def map_hash(self) -> int: ...
+
+    async def reload(self, user: str, *, accept_moves: bool = False) -> Reloaded: ...
 
 
 class Control:
@@ -89,6 +98,7 @@ class Control:
             "alarms": daemon.vitals.alarms_active(),
             "without_address": {f"{s}/{k}": count for (s, k), count in daemon.inventory.unassigned.items() if count},
             "without_unit": {f"{s}/{k}": count for (s, k), count in daemon.inventory.unitless.items()},
+            "without_device": {f"{s}/{k}": count for (s, k), count in daemon.inventory.deviceless.items()},
             "inhibited": {label: why for label, why in trouble.items() if why not in (NOT_READ, NOT_PRESENT)},
             "missing": [label for label, why in trouble.items() if why == NOT_PRESENT],
             "alike": {f"{s}/{k}": groups for (s, k), groups in daemon.inventory.lookalikes.items() if groups},
@@ -152,9 +162,9 @@ class Control:
         silent_s = asyncio.get_running_loop().time() - client.last_seen
         return {"address": client.address, "requests": client.requests, "silent_s": round(silent_s, 1)}
 
-    def reload(self, user: str) -> dict[str, Any]:
-        """Passwords read again and refused logins tried; `refused` is what needs a restart."""
-        return asdict(self._daemon.logins.reload(user))
+    async def reload(self, user: str, *, accept_moves: bool) -> dict[str, Any]:
+        """What changed in the files taken over, all of it or nothing: sentences, `done` and `refused`."""
+        return asdict(await self._daemon.reload(user, accept_moves=accept_moves))
 
     async def passwd(self, source: str, new: str, user: str, *, unfinished: bool) -> dict[str, Any]:
         """Another password for a source, or an unfinished change settled; raises ValueError."""
@@ -170,6 +180,22 @@ class Control:
             {"source": e.source, "kind": e.kind, "name": e.name, "id": e.id, "block": e.block}
             for e in self._daemon.book.entries
         ]
+
+    def map(self) -> dict[str, Any]:
+        """The map as it is served, and its hash."""
+        return {
+            "map_hash": f"{self._daemon.map_hash():016x}",
+            "points": [point_data(point) for point in map_of(self._daemon)],
+        }
+
+    def publish(self, user: str, *, accept_moves: bool) -> list[str]:
+        """Freezes the map that is served; raises CorrectionRefused."""
+        try:
+            said = publish_running(self._daemon, user=user, accept_moves=accept_moves)
+        except OSError as error:
+            raise CorrectionRefused(f"the published map cannot be written: {error.strerror}") from error
+        log.warning("addresses.published", user=user, said="; ".join(said))
+        return said
 
     def correct(self, verb: str, names: list[str], to: str, user: str) -> list[str]:
         """Corrects the address book and brings it into force at once; raises CorrectionRefused or ValueError."""

@@ -7,7 +7,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.addressing import AddressBook, Entry, UnitPlan, gateway_kind, source_kind
+from gateway.addressing import AddressBook, DevicePlan, Entry, UnitPlan, gateway_kind, source_kind
+from gateway.app.alarming import class_faults
 from gateway.app.checks import (
     file_findings,
     layout_faults,
@@ -28,6 +29,9 @@ from gateway.core.registers import Order
 from gateway.mapping import LoadedMapping, load_mapping
 from gateway.store import Store
 
+CONTROL = "control.sock"
+RUN = Path("/run")
+
 
 @dataclass(frozen=True, slots=True)
 class Site:
@@ -47,7 +51,17 @@ class Site:
     def control_path(self) -> Path:
         """The control socket: in $RUNTIME_DIRECTORY when systemd gives one, else in the state directory."""
         runtime = os.environ.get("RUNTIME_DIRECTORY")
-        return (Path(runtime) if runtime else self.state_dir) / "control.sock"
+        return (Path(runtime) if runtime else self.state_dir) / CONTROL
+
+    @property
+    def daemon_path(self) -> Path:
+        """Where the command line finds the control socket of a running daemon.
+
+        Its caller has no $RUNTIME_DIRECTORY: our units' socket is in the folder of RUN that is called like the state
+        directory, into which only root may look.
+        """
+        own, of_service = self.control_path, RUN / self.state_dir.name / CONTROL
+        return of_service if not os.path.exists(own) and of_service.exists() else own  # noqa: PTH110  # no right: False
 
     @property
     def orders(self) -> tuple[Order, Order]:
@@ -76,6 +90,11 @@ class Site:
         kinds = {name: self.kinds(name) for name in self.products}
         return UnitPlan(book, kinds, modbus.units, modbus.unit) if modbus else UnitPlan(book, kinds)
 
+    def device_plan(self, book: AddressBook) -> DevicePlan:
+        """The virtual BACnet devices, as the configuration divides the site."""
+        bacnet = self.config.bacnet
+        return DevicePlan(book, bacnet.first_instance if bacnet is not None else None)
+
     def header(self, entries: list[Entry]) -> KindSpec:
         """The header's points; sources stand at the positions of their blocks."""
         positions = [(entry.block, entry.source) for entry in entries if entry.kind == SOURCE_KIND]
@@ -83,13 +102,13 @@ class Site:
         return gateway_kind(*self.orders, positions, heartbeat=bacnet is not None and bacnet.heartbeat)
 
 
-def load_site(file: Path) -> Site:
-    """Loads and checks everything a site's configuration names.
+def load_site(file: Path, root: Path | None = None) -> Site:
+    """Loads and checks everything a site's configuration names; `root` as in LoadedConfig.
 
     Raises:
         ConfigError: with all faults of all files, in file order.
     """
-    loaded, faults = load_config(file)
+    loaded, faults = load_config(file, root)
     if loaded is None:
         raise ConfigError(faults + _mapping_faults(file))
     config = loaded.config
@@ -121,6 +140,7 @@ def load_site(file: Path) -> Site:
     faults += pool_faults(loaded, products)
     faults += unit_faults(loaded, products)
     faults += override_faults(loaded, products)
+    faults += class_faults(loaded, by_source)
     supervised, doubts = supervision_findings(loaded, by_source)
     faults, warnings = faults + supervised, warnings + doubts
     faults += role_faults(loaded)

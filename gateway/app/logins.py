@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
 
 import structlog
 
@@ -11,9 +13,10 @@ from gateway.app.connect import Session, new_session
 from gateway.app.load import Site
 from gateway.app.passwd import Change, Outcome, change, missing_parts, settle
 from gateway.app.passwords import Password
-from gateway.app.reload import Reloaded, contents, reload
 from gateway.config import SourceConfig
+from gateway.core.circuit import SourceState
 from gateway.core.point import PasswdSpec
+from gateway.engine.health import Health
 from gateway.engine.poller import Poller
 from gateway.engine.ports import Clock
 from gateway.sources import EvceSession, TokenStore
@@ -21,35 +24,92 @@ from gateway.sources import EvceSession, TokenStore
 log = structlog.get_logger("gateway")
 
 
+@dataclass(slots=True)
+class Reread:
+    """What came of reading passwords again, in sentences; `refused` is what could not be read."""
+
+    done: list[str] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """A source's password and the session that uses it."""
+
+    password: Password
+    session: Session
+
+
 class Logins:
-    """One session and one password for each source; `pollers` are those that use them."""
+    """One session and one password for each source; `pollers` are those that use them, `site` what holds now."""
 
     def __init__(self, site: Site, pollers: Mapping[str, Poller], clock: Clock) -> None:
-        self._site, self._pollers, self._clock = site, pollers, clock
-        self._contents = contents(site.loaded)
+        self.site, self._pollers, self._clock = site, pollers, clock
         self._passwords: dict[str, Password] = {}
         self._sessions: dict[str, Session] = {}
 
-    async def add(self, config: SourceConfig, tokens: TokenStore, stack: contextlib.AsyncExitStack) -> Session:
+    async def add(
+        self, site: Site, config: SourceConfig, tokens: TokenStore, stack: contextlib.AsyncExitStack
+    ) -> Session:
         """A session of one source that is not open yet; its connections end with `stack`.
 
         Raises:
             ConfigError: its password cannot be read.
             OSError: the certificate file cannot be used.
         """
+        login = await self.prepare(site, config, tokens, stack)
+        self.install(config.name, login)
+        return login.session
+
+    async def prepare(
+        self, site: Site, config: SourceConfig, tokens: TokenStore, stack: contextlib.AsyncExitStack
+    ) -> Login:
+        """As `add`, for a login that is not used before `install`."""
         if config.tls is not None and config.tls.insecure:
             log.warning("tls.insecure", source=config.name, reason="any certificate is accepted")
-        password = self._passwords[config.name] = Password(config, self._site.loaded)
-        base = self._site.products[config.name].base
+        password = Password(config, site.loaded)
+        base = site.products[config.name].base
         session = await new_session(
-            self._site.loaded, config, base, password, tokens, self._clock, stack, mend=password.mend
+            site.loaded, config, base, password, tokens, self._clock, stack, mend=password.mend
         )
-        self._sessions[config.name] = session
-        return session
+        return Login(password, session)
 
-    def reload(self, user: str) -> Reloaded:
-        """Reads passwords again and lets refused logins try at once; the rest of the files needs a restart."""
-        return reload(self._contents, self._passwords, self._pollers, user, self._clock)
+    def install(self, source: str, login: Login) -> None:
+        """This is a source's login from now on."""
+        self._passwords[source], self._sessions[source] = login.password, login.session
+
+    def remove(self, source: str) -> Session:
+        """The source has no login here any more; its session is still open."""
+        self._passwords.pop(source, None)
+        return self._sessions.pop(source)
+
+    def follow(self, source: str, password: Password) -> None:
+        """Another place for a source's password; its session goes on."""
+        self._passwords[source].follow(password)
+
+    @contextlib.asynccontextmanager
+    async def between_logins(self, source: str) -> AsyncIterator[None]:
+        """While this is held, no login, logout or renewal of a source is under way."""
+        async with self._sessions[source].between_logins():
+            yield
+
+    def reread(self) -> Reread:
+        """Reads every password again, and lets logins that were refused try at once."""
+        found = Reread()
+        for name, password in self._passwords.items():
+            possible, text = password.reread()
+            (found.done if possible else found.refused).append(f"{name}: {text}")
+            if self._pollers[name].retry():
+                found.done.append(f"{name}: its login was refused; it is tried again now")
+            found.done += self._taken(name, self._pollers[name].health)
+        return found
+
+    def _taken(self, name: str, health: Health) -> list[str]:
+        """A pause that leaves the session to somebody else is not cut short."""
+        if health.state is not SourceState.TAKEN or health.next_try is None:
+            return []
+        end = datetime.fromtimestamp(self._clock.wall() + health.next_try - self._clock.monotonic()).astimezone()
+        return [f"{name}: another login takes its session; the pause goes on until {end:%H:%M}"]
 
     async def passwd(self, source: str, new: str, user: str, *, unfinished: bool) -> Outcome:
         """Changes a source's password in its running session, or settles an unfinished change to `new`.
@@ -57,7 +117,7 @@ class Logins:
         Raises:
             ValueError: this source has no such call, or the password breaks the product's rule.
         """
-        session, spec = self._sessions.get(source), passwd_of(self._site, source)
+        session, spec = self._sessions.get(source), passwd_of(self.site, source)
         if not isinstance(session, EvceSession):
             raise ValueError(f"{source}: has no login that could change its password")
         missing = [] if unfinished else missing_parts(new)

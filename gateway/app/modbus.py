@@ -14,6 +14,7 @@ from gateway.config import NO_CREDENTIALS, LoadedConfig
 from gateway.config.downstream import KeyFile, ModbusClients, ModbusConfig, ModbusTls
 from gateway.config.strict_yaml import KeyPath, shown_path
 from gateway.core.errors import ConfigError
+from gateway.engine.observatory import Observatory
 from gateway.engine.ports import Commands, OnRefused
 from gateway.engine.table import PointTable
 from gateway.servers.modbus import ClientGroup, ModbusServer, Security, Spawn
@@ -33,6 +34,7 @@ def modbus_server(
     map_hash: Callable[[], int],
     spawn: Spawn,
     on_refused: OnRefused,
+    observatory: Observatory,
 ) -> ModbusServer:
     """A server that does not listen yet, with the spans of every unit in which something was placed.
 
@@ -58,6 +60,7 @@ def modbus_server(
         map_hash=map_hash,
         spawn=spawn,
         on_refused=on_refused,
+        observatory=observatory,
         security=_security(site.loaded, config.tls) if config.tls is not None else None,
     )
 

@@ -1,10 +1,11 @@
-"""The point list of a site that is not running: what the address book and the `expect` lists already say."""
+"""The map of a site that is not running: what the address book and the `expect` lists already say."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
-from gateway.addressing import AddressBook, PlacedPoint
+from gateway.addressing import AddressBook, PlacedPoint, map_hash
 from gateway.addressing.builtin import GATEWAY_SOURCE
 from gateway.app.clock import SystemClock
 from gateway.app.load import Site
@@ -15,8 +16,23 @@ from gateway.export import point_row
 from gateway.store import Store
 
 
-def offline_points(site: Site) -> list[dict[str, Any]]:
-    """Rows of `points --json` with null values; nothing is written.
+@dataclass(frozen=True, slots=True)
+class OfflineMap:
+    """Everything a gateway would serve before a product answered; `placed` is by index in the table."""
+
+    site: Site
+    book: AddressBook
+    table: PointTable
+    inventory: Inventory
+    placed: dict[int, PlacedPoint]
+
+    def map_hash(self) -> int:
+        """64 bits that change when any address changes."""
+        return map_hash({point.name: point for point in self.placed.values()})
+
+
+def offline_map(site: Site) -> OfflineMap:
+    """Places everything that is known; nothing is written.
 
     Raises:
         ConfigError: the address book cannot be read.
@@ -28,7 +44,7 @@ def offline_points(site: Site) -> list[dict[str, Any]]:
     book = AddressBook(saved.entries, site.pools, saved.certificates)
     for source in site.config.sources:
         book.reserve(source.name, SOURCE_KIND, source.name, 1 << 20)
-    orders, modbus, bacnet = site.orders, site.config.modbus, site.config.bacnet
+    orders = site.orders
     inventory = Inventory(
         table,
         book,
@@ -36,6 +52,7 @@ def offline_points(site: Site) -> list[dict[str, Any]]:
         word_order=orders[0],
         byte_order=orders[1],
         units=site.unit_plan(book),
+        devices=site.device_plan(book),
         on_placed=lambda _resource, points: placed.update(points),
         on_dirty=lambda: None,
     )
@@ -47,6 +64,17 @@ def offline_points(site: Site) -> list[dict[str, Any]]:
             else:
                 inventory.restore(source.name, kind, source.expect.get(kind.name, ()), source.exclude)
                 inventory.restore_children(source.name, kind)
+    return OfflineMap(site, book, table, inventory, placed)
+
+
+def offline_points(site: Site) -> list[dict[str, Any]]:
+    """Rows of `points --json` with null values; nothing is written.
+
+    Raises:
+        ConfigError: the address book cannot be read.
+    """
+    found, modbus, bacnet = offline_map(site), site.config.modbus, site.config.bacnet
     device = bacnet.device.instance if bacnet else None
-    rows = [point_row(placed[i], table.names[i], device, None, 0.0) for i in range(len(table))]
+    names = found.table.names
+    rows = [point_row(found.placed[i], names[i], device, None, 0.0) for i in range(len(found.table))]
     return rows if modbus else [{**row, "modbus": None} for row in rows]

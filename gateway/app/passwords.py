@@ -26,6 +26,10 @@ class Password:
     def __call__(self) -> str:
         return self.value
 
+    def follow(self, other: Password) -> None:
+        """Comes from where another one was read, from the next login on."""
+        self._config, self._folder, self.value = other._config, other._folder, other.value  # noqa: SLF001  # its own class
+
     @property
     def file(self) -> SecretFile | None:
         """The file it stands in, None when it comes from elsewhere."""

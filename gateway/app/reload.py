@@ -1,96 +1,194 @@
-"""What a running gateway takes over from its files: passwords, and a new try for logins that were refused.
+"""Takes over what has changed in the files of a running gateway, all of it or nothing.
 
-Rules of this file: anything else that changed is told, with its faults, and needs a restart; what runs goes on.
+Rules of this file: everything that can fail is done before anything that runs is touched; what cannot be taken over
+refuses the whole reload, in words, and the old configuration goes on; what is asked of a product outlives a reload.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+import asyncio
+import time
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 
+from gateway.addressing import AddressBook
+from gateway.app.changes import MOST_TOLD, Changes, changes_between
+from gateway.app.kept import KeptFiles
+from gateway.app.listeners import Listeners, Ports
 from gateway.app.load import load_site
-from gateway.app.passwords import Password
-from gateway.config import LoadedConfig
-from gateway.config.strict_yaml import shown_path
-from gateway.core.circuit import SourceState
-from gateway.core.errors import ConfigError
-from gateway.engine.health import Health
-from gateway.engine.poller import Poller
-from gateway.engine.ports import Clock
-from gateway.mapping import mapping_files
+from gateway.app.logins import Logins
+from gateway.app.policy import command_policy
+from gateway.app.published import move_faults, publish_running, refused_moves
+from gateway.app.reloaded import Reloaded
+from gateway.app.upstream import Spawn, Upstream
+from gateway.core.errors import ConfigError, CorrectionRefused
+from gateway.store.published import is_published
+from gateway.systemd import notify
 
+if TYPE_CHECKING:
+    from gateway.app.daemon import Daemon
+
+ALARM = "reload"
 log = structlog.get_logger("gateway")
 
 
-@dataclass(slots=True)
-class Reloaded:
-    """What a reload came to, in sentences; `refused` is what was not taken over."""
+class RefusedReload(Exception):
+    """Why a reload is not carried out, in sentences."""
 
-    done: list[str] = field(default_factory=list)
-    refused: list[str] = field(default_factory=list)
-
-
-def contents(loaded: LoadedConfig) -> dict[Path, str]:
-    """Every file of the site's configuration with a hash of its content, "" for one that cannot be read."""
-    files = [Path(loaded.document.file).resolve()]
-    for mapping in dict.fromkeys(loaded.path(source.mapping) for source in loaded.config.sources):
-        files += mapping_files(mapping)
-    return {file: _hash(file) for file in files}
+    def __init__(self, *reasons: str) -> None:
+        super().__init__("; ".join(reasons))
+        self.reasons = reasons
 
 
-def _hash(file: Path) -> str:
-    try:
-        return hashlib.sha256(file.read_bytes()).hexdigest()
-    except OSError:
-        return ""
+class Reloader:
+    """Reloads, one at a time; needs `run` for those that a signal asks for."""
 
+    def __init__(
+        self,
+        daemon: Daemon,
+        logins: Logins,
+        upstream: Upstream,
+        listeners: Listeners,
+        kept: KeptFiles,
+        spawn: Spawn,
+    ) -> None:
+        self._daemon, self._logins, self._upstream = daemon, logins, upstream
+        self._listeners, self._kept, self._spawn = listeners, kept, spawn
+        self._file = Path(daemon.site.loaded.document.file).resolve()
+        self._asked: asyncio.Queue[str] = asyncio.Queue()
+        self._one = asyncio.Lock()
 
-def reload(
-    running: Mapping[Path, str],
-    passwords: Mapping[str, Password],
-    pollers: Mapping[str, Poller],
-    user: str,
-    clock: Clock,
-) -> Reloaded:
-    """Reads passwords again, lets refused logins try at once, and says what else differs from what runs.
+    def ask(self, user: str) -> None:
+        """Asks for a reload soon."""
+        self._asked.put_nowait(user)
 
-    `running` is `contents` of the start; `clock` is that of the pollers.
-    """
-    found = Reloaded()
-    for name, password in passwords.items():
-        possible, text = password.reread()
-        (found.done if possible else found.refused).append(f"{name}: {text}")
-        if pollers[name].retry():
-            found.done.append(f"{name}: its login was refused; it is tried again now")
-        found.done += _taken(name, pollers[name].health, clock)
-    changed = [file for file, before in running.items() if _hash(file) != before]
-    for file in changed:
-        found.refused.append(f"{shown_path(file)} differs from what is running: restart the gateway to use it")
-    if changed:
-        found.refused += _faults(next(iter(running)))
-    log.info("gateway.reload", user=user, done="; ".join(found.done))
-    if found.refused:
-        log.warning("gateway.reload_refused", user=user, reason="; ".join(found.refused))
-    return found
+    async def run(self) -> None:
+        """Carries out what `ask` asked for, until cancelled."""
+        while True:
+            await self.reload(await self._asked.get())
 
+    async def reload(self, user: str, *, accept_moves: bool = False) -> Reloaded:
+        """Reads passwords again and lets refused logins try, then takes over whatever the files say now."""
+        async with self._one:
+            notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}\nSTATUS=reloading")
+            status = "serving"
+            try:
+                reread = self._logins.reread()
+                found = Reloaded(reread.done, reread.refused)
+                try:
+                    found.done += await self._take_over(user, accept_moves=accept_moves)
+                    self._daemon.alarms.clear(ALARM)
+                except RefusedReload as refused:
+                    told = [*refused.reasons, "nothing of the files was taken over: what ran before goes on"]
+                    found.refused += told
+                    status = f"serving; the last reload was refused: {refused.reasons[0]}"
+                    more = f" and {len(refused.reasons) - 1} more" if len(refused.reasons) > 1 else ""
+                    self._daemon.alarms.set(ALARM, f"the last reload was refused: {refused.reasons[0]}{more}")
+            finally:
+                notify(f"READY=1\nSTATUS={status}")
+        log.info("gateway.reload", user=user, done="; ".join(found.done))
+        if found.refused:
+            log.warning("gateway.reload_refused", user=user, reason="; ".join(found.refused))
+        return found
 
-def _taken(name: str, health: Health, clock: Clock) -> list[str]:
-    """A pause that leaves the session to somebody else is not cut short."""
-    if health.state is not SourceState.TAKEN or health.next_try is None:
-        return []
-    end = datetime.fromtimestamp(clock.wall() + health.next_try - clock.monotonic()).astimezone()
-    return [f"{name}: another login takes its session; the pause goes on until {end:%H:%M}"]
+    # -- one reload ----------------------------------------------------------------------------------------------
 
+    async def _take_over(self, user: str, *, accept_moves: bool) -> list[str]:
+        """Everything that differs, in sentences.
 
-def _faults(config: Path) -> list[str]:
-    """What would keep the changed files from starting."""
-    try:
-        load_site(config)
-    except ConfigError as error:
-        return [f"and it would not start: {fault}" for fault in error.faults]
-    return []
+        Raises:
+            RefusedReload: nothing was taken over.
+        """
+        try:
+            site = await asyncio.to_thread(load_site, self._file)
+        except ConfigError as error:
+            raise RefusedReload(*map(str, error.faults)) from error
+        changes = changes_between(self._daemon.site, site)
+        if not changes.words:
+            return ["the files say what is running already"]
+        await self._check(changes, accept_moves=accept_moves)
+        try:
+            prepared = await self._upstream.prepare(changes)
+        except (ConfigError, OSError) as error:
+            raise RefusedReload(str(error)) from error
+        try:
+            ports = self._listeners.prepare(changes.site)
+        except ConfigError as error:
+            await prepared.give_up()
+            raise RefusedReload(*map(str, error.faults)) from error
+        touched = (*changes.polls, *changes.removed)
+        await self._upstream.pause(touched)
+        obstacles = self._obstacles(changes)  # somebody may have written meanwhile
+        if obstacles:
+            ports.close()
+            await prepared.give_up()
+            self._start(touched)
+            raise RefusedReload(*obstacles)
+        try:
+            self._upstream.switch(changes, prepared)
+            self._daemon.take_over(changes)
+            self._logins.site = changes.site
+            self._listeners.show()
+        except BaseException:
+            log.critical("gateway.reload_broken", reason="half of a reload is in force; the gateway ends")
+            self._daemon.stop()
+            raise
+        await self._finish(changes, ports)
+        self._keep(user, accept_moves=accept_moves)
+        more = len(changes.words) - MOST_TOLD
+        return [*changes.words[:MOST_TOLD], *([f"and {more} more changes"] if more > 0 else [])]
+
+    async def _finish(self, changes: Changes, ports: Ports) -> None:
+        """Who moves moves; nobody logs in at a product before the session there that is over was left."""
+        again = {*changes.logins}
+        self._start(name for name in changes.polls if name not in again)
+        await self._listeners.apply(ports)
+        await self._upstream.finish()
+        self._start((*(name for name in changes.polls if name in again), *changes.added))
+
+    def _start(self, names: Iterable[str]) -> None:
+        for name in names:
+            self._upstream.start(name, self._spawn)
+
+    def _keep(self, user: str, *, accept_moves: bool) -> None:
+        """These files are what the gateway is to start with; moves that somebody accepted are published."""
+        self._kept.take_over()
+        if accept_moves and is_published(self._daemon.site.state_dir):
+            try:
+                publish_running(self._daemon, user=user, accept_moves=True)
+            except (ConfigError, CorrectionRefused, OSError) as error:
+                log.error("addresses.not_published", reason=str(error))
+
+    # -- whether it may be ---------------------------------------------------------------------------------------
+
+    async def _check(self, changes: Changes, *, accept_moves: bool) -> None:
+        """Refuses what cannot be taken over while the gateway runs."""
+        old, new = self._daemon.site, changes.site
+        if new.state_dir != old.state_dir:
+            at = new.loaded.document.fault(("state_dir",), "another state_dir needs a restart of the gateway")
+            raise RefusedReload(str(at))
+        reasons = self._obstacles(changes)
+        try:
+            AddressBook(self._daemon.book.entries, new.pools, self._daemon.book.certificates)
+            if not accept_moves:
+                self._daemon.save()
+                refused = await asyncio.to_thread(refused_moves, new)
+                reasons += map(str, move_faults(new, refused)) if refused else ()
+        except ConfigError as error:
+            reasons += map(str, error.faults)
+        if reasons:
+            raise RefusedReload(*reasons)
+
+    def _obstacles(self, changes: Changes) -> list[str]:
+        """What is held, owed or under way now, and could not go on."""
+        daemon, layouts = self._daemon, changes.layouts
+        lost = set(daemon.lost(changes))
+        policy = command_policy(changes.site.config)
+        found = daemon.desk.obstacles(policy, lost, layouts)
+        renewed = {r for r in daemon.inventory.resources.values() if r.source in changes.logins}
+        for name in daemon.actions.running(lost | renewed):
+            found.append(f"{name} runs: reload when it has ended")
+        return found

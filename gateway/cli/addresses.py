@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import getpass
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,8 +13,9 @@ from gateway.addressing import AddressBook, Entry
 from gateway.addressing.corrections import remedy
 from gateway.app.addresses import Correction, Verb, correct_file, split_label
 from gateway.app.load import Site, load_site
+from gateway.app.published import publish_file
 from gateway.cli import show
-from gateway.cli.ask import DEFAULT, ConfigFile, Json, ask
+from gateway.cli.ask import DEFAULT, AcceptMoves, ConfigFile, Json, ask
 from gateway.cli.codes import DONE, FAULTS, REFUSED, USAGE
 from gateway.core.errors import CorrectionRefused
 from gateway.core.point import SOURCE_KIND
@@ -36,8 +38,11 @@ def list_(*, config: ConfigFile = DEFAULT, json_: Json = False) -> int:
         return DONE
     modbus = site.config.modbus
     units = modbus is not None and modbus.units == "per_resource"
+    first = site.config.bacnet.first_instance if site.config.bacnet is not None else None
     for entry in entries:
         unit = f"  unit {entry.unit}" if units and entry.unit is not None else ""
+        if first is not None and entry.device is not None:
+            unit += f"  device {first + entry.device}"
         text = f"{entry.block:5}  {_prefix(site, entry)}  (id {entry.id or '-'}){unit}{_note(entry, book)}"
         show.out.print(show.clean(text))
     if not entries:
@@ -64,7 +69,8 @@ def _row(entry: Entry) -> Mapping[str, Any]:
     }
     more: dict[str, Any] = {"new_name": entry.new_name, "new_guard": entry.new_guard, "retired": entry.retired}
     more |= {"forgotten": entry.forgotten, "unit": entry.unit, "unit_block": entry.unit_block}
-    return row | {key: value for key, value in more.items() if value}
+    row |= {key: value for key, value in more.items() if value}
+    return row if entry.device is None else row | {"device": entry.device, "device_block": entry.device_block}
 
 
 def _note(entry: Entry, book: AddressBook) -> str:
@@ -125,30 +131,61 @@ def forget(name: Label, *, config: ConfigFile = DEFAULT) -> int:
     return _correct(config, "forget", (name,))
 
 
+@addresses.command
+def publish(*, accept_moves: AcceptMoves = False, config: ConfigFile = DEFAULT) -> int:
+    """Freeze the map: from now on its addresses keep their meaning.
+
+    Do this when the map was handed over. New points may still be added. A configuration or mapping that would move,
+    remove or retype a published point is refused at `check`, `run` and `reload`. Publishing again adds what is new.
+    Exit code 4: today's map does not keep what was published.
+    """
+    site = load_site(config)
+    user = getpass.getuser()
+    return _carry_out(
+        site,
+        lambda: ask(site, "POST", "/publish", {"accept_moves": accept_moves})["said"],
+        lambda: publish_file(site, user=user, accept_moves=accept_moves),
+    )
+
+
 def _correct(config: Path, verb: Verb, names: tuple[str, ...], to: str = "") -> int:
     """Through the running gateway, else on its file."""
     site = load_site(config)
     try:
         for name in names:
             split_label(name)
+    except ValueError as error:
+        show.err.print(show.clean(error))
+        return USAGE
+    body = {"verb": verb, "names": list(names), "to": to}
+    return _carry_out(
+        site,
+        lambda: ask(site, "POST", "/addresses", body)["said"],
+        lambda: correct_file(site, Correction(verb, names, to)),
+    )
+
+
+def _carry_out(site: Site, running: Callable[[], list[str]], offline: Callable[[], list[str]]) -> int:
+    """Lets the running gateway do it, else does it on its files, and says what was done."""
+    try:
         try:
-            said = ask(site, "POST", "/addresses", {"verb": verb, "names": list(names), "to": to})["said"]
+            said = running()
         except ControlError as error:
             if error.reached:
                 raise
-            said = correct_file(site, Correction(verb, names, to))
+            said = offline()
     except ValueError as error:
         show.err.print(show.clean(error))
         return USAGE
     except StateInUse:
-        text = f"a gateway runs on {site.state_dir}, and none answers at {site.control_path}"
+        text = f"a gateway runs on {site.state_dir}, and none answers at {site.daemon_path}"
         show.err.print(show.clean(f"{text}: set RUNTIME_DIRECTORY as its service has it, or stop it"))
         return REFUSED
     except CorrectionRefused as error:
         show.err.print(show.clean(error))
         return REFUSED
     except OSError as error:
-        show.err.print(show.clean(f"addresses.yaml cannot be written: {error.strerror}"))
+        show.err.print(show.clean(f"the addresses cannot be written: {error.strerror}"))
         return FAULTS
     for line in said:
         show.out.print(show.clean(line))

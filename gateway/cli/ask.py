@@ -13,6 +13,9 @@ from gateway.web import ANSWER_S, ask_daemon
 
 ConfigFile = Annotated[Path, Parameter(name=["--config", "-c"], help="The site's config.yaml.")]
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON.")]
+AcceptMoves = Annotated[
+    bool, Parameter(name="--accept-moves", negative="", help="Let published addresses move: publish today's map.")
+]
 DEFAULT = Path("config.yaml")
 
 
@@ -22,4 +25,4 @@ def ask(site: Site, method: str, what: str, body: dict[str, Any] | None = None, 
     Raises:
         ControlError: it does not run, or refuses.
     """
-    return asyncio.run(ask_daemon(site.control_path, method, what, body, within_s))
+    return asyncio.run(ask_daemon(site.daemon_path, method, what, body, within_s))

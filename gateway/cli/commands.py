@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
+import getpass
 import os
 import sys
 from pathlib import Path
@@ -12,19 +14,24 @@ from cyclopts import App
 from cyclopts.exceptions import CycloptsError
 
 from gateway import __version__, telemetry
+from gateway.app.kept import site_to_run
 from gateway.app.load import Site, load_site
 from gateway.app.loop import run_loop
 from gateway.app.offline import offline_points
 from gateway.app.openapi import openapi_findings
+from gateway.app.published import move_faults, refused_moves
 from gateway.cli import show
 from gateway.cli.addresses import addresses
-from gateway.cli.ask import DEFAULT, ConfigFile, Json, ask
+from gateway.cli.ask import DEFAULT, AcceptMoves, ConfigFile, Json, ask
 from gateway.cli.backup import backup, restore
 from gateway.cli.codes import DONE, FAULTS, NOT_REACHED, REFUSED, USAGE
 from gateway.cli.discover import discover
 from gateway.cli.evidence import evidence
+from gateway.cli.export import export
 from gateway.cli.passwd import passwd
+from gateway.cli.plan import plan
 from gateway.cli.trust import trust
+from gateway.cli.wipe import wipe
 from gateway.cli.write import read, release, write
 from gateway.config import Config, load_config
 from gateway.core.errors import ConfigError, GatewayError
@@ -42,21 +49,33 @@ app.command(backup)
 app.command(restore)
 app.command(discover)
 app.command(evidence)
+app.command(export)
 app.command(passwd)
+app.command(plan)
 app.command(trust)
 app.command(read)
 app.command(write)
 app.command(release)
+app.command(wipe)
 
 
 @app.command
-def run(*, config: ConfigFile = DEFAULT, log: Literal["debug", "info", "warning", "error"] = "info") -> int:
-    """Serve the site until stopped (SIGTERM logs out of every source)."""
+def run(
+    *,
+    config: ConfigFile = DEFAULT,
+    accept_moves: AcceptMoves = False,
+    log: Literal["debug", "info", "warning", "error"] = "info",
+) -> int:
+    """Serve the site until stopped (SIGTERM logs out of every source).
+
+    Files that would move published addresses are not used: what was served last runs on instead, with an alarm.
+    """
     from gateway.app.daemon import Daemon
 
     telemetry.configure(log)
-    site = load_site(config)
-    daemon = Daemon(site, on_locked=lambda: show.show_faults(site.warnings, "warning: "))
+    faulthandler.enable()  # systemd's watchdog sends SIGABRT: the journal then says where the gateway stood
+    site, moved = site_to_run(config, accept_moves_of=getpass.getuser() if accept_moves else "")
+    daemon = Daemon(site, on_locked=lambda: show.show_faults(site.warnings, "warning: "), moved=moved)
     return _serve(daemon.run)
 
 
@@ -152,9 +171,10 @@ def check(*, config: ConfigFile = DEFAULT, openapi: Path | None = None, json_: J
         site = load_site(config)
         warnings = site.warnings
         points = len(offline_points(site))
+        faults = move_faults(site, refused_moves(site))
         if openapi is not None:
             found = openapi_findings(site, openapi)
-            faults, warnings = found[0], [*warnings, *found[1]]
+            faults, warnings = faults + found[0], [*warnings, *found[1]]
     except ConfigError as error:
         faults = error.faults
     if json_:
@@ -228,7 +248,7 @@ def reload(*, config: ConfigFile = DEFAULT) -> int:
     if loaded is None:
         raise ConfigError(faults)
     site = Site(config=loaded.config, loaded=loaded, products={}, warnings=[])
-    answer = ask(site, "POST", "/reload", {})
+    answer = ask(site, "POST", "/reload", {"accept_moves": False})
     for text in answer["done"]:
         show.out.print(show.clean(text))
     for text in answer["refused"]:

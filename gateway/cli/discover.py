@@ -96,7 +96,7 @@ def _store(file: Path, text: str) -> None:
 
 
 def _is_running(loaded: LoadedConfig) -> bool:
-    path = Site(config=loaded.config, loaded=loaded, products={}, warnings=[]).control_path
+    path = Site(config=loaded.config, loaded=loaded, products={}, warnings=[]).daemon_path
     try:
         asyncio.run(ask_daemon(path, "GET", "/status"))
     except ControlError as error:

@@ -169,7 +169,7 @@ def _carry_out(site: Site, chosen: SourceConfig, new: str, *, unfinished: bool) 
 def _socket_is_there(site: Site) -> bool:
     """Whether a gateway may be running that this user may not ask: then a login would end its session."""
     try:
-        return site.control_path.exists()
+        return site.daemon_path.exists()
     except PermissionError:
         return True
 

@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from gateway.core.errors import Fault
+from gateway.core.point import MOST_DEVICES
 
 out = Console(highlight=False, soft_wrap=True, emoji=False, width=None if sys.stdout.isatty() else 160)
 err = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
@@ -57,9 +58,12 @@ def modbus_text(row: Mapping[str, Any]) -> str:
 
 
 def bacnet_text(row: Mapping[str, Any]) -> str:
-    """`object,instance`."""
+    """`object,instance`, with the device before it if it is a virtual one."""
     place = row["bacnet"]
-    return f"{place['object']},{place['instance']}" if place else ""
+    if place is None:
+        return ""
+    device = f"{place['device']}/" if place.get("virtual") else ""
+    return f"{device}{place['object']},{place['instance']}"
 
 
 def slot_text(slot: Mapping[str, Any]) -> str:
@@ -198,9 +202,13 @@ def _show_points(status: Mapping[str, Any]) -> None:
         )
     for label, count in status["without_address"].items():
         unitless = status["without_unit"].get(label, 0)
-        if count > unitless:
-            blocks = count - unitless
+        deviceless = status["without_device"].get(label, 0)
+        if count > unitless + deviceless:
+            blocks = count - unitless - deviceless
             out.print(f"  [yellow]no address left[/] for {blocks} of {clean(label)}: raise `capacity` in the mapping")
         if unitless:
             text = "247 are the most; another `modbus.units` needs fewer"
             out.print(f"  [yellow]no Modbus unit left[/] for {unitless} of {clean(label)}: {text}")
+        if deviceless:
+            text = f"{MOST_DEVICES} were given away; only a new site's address book has them again"
+            out.print(f"  [yellow]no BACnet device left[/] for {deviceless} of {clean(label)}: {text}")

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
 from gateway.config.check import Strict, WrongKeyError
 from gateway.config.fields import Listen, Name, Networks, Secret
+from gateway.config.notification import NotificationClass, default_classes
 from gateway.config.supervision import Lease, OnBmsLoss
+from gateway.core.point import MOST_DEVICES
 
 LEASE_TEXT = "seconds a write lives unrefreshed, or off; not said: what a mapping or `control` says"
 LOSS_TEXT = "when a lease ends: hold, release or {value: X}; not said: what a mapping or `control` says"
@@ -45,7 +48,7 @@ class ModbusClients(Strict):
         2.0, ge=0.1, le=30, description="a write that is not accepted within so many seconds is answered 06"
     )
     max_requests_per_s: float | None = Field(
-        None, gt=0, le=100_000, description="cap of each connection; what is beyond it waits; left out: none"
+        None, gt=0, le=100_000, description="cap of each address; what is beyond it waits; left out: none"
     )
 
     @model_validator(mode="after")
@@ -131,7 +134,26 @@ class BacnetConfig(Strict):
         description="ADDRESS/MASK:PORT; the mask gives the broadcast address"
     )
     device: BacnetDevice
-    devices: Literal["one"] = Field("one", description="one: a single device for everything")
+    devices: Literal["one", "per_resource"] = Field(
+        "one",
+        description="one: a single device for everything; per_resource: beside the gateway's own device one virtual "
+        "device for each resource that does not live inside another, behind the gateway as their router",
+    )
+    network: int | None = Field(
+        None, ge=1, le=65534, description="with per_resource: number of the virtual network, unique on the site"
+    )
+    first_instance: int | None = Field(
+        None,
+        ge=0,
+        le=4194303 - MOST_DEVICES,
+        description=f"with per_resource: the first virtual device; {MOST_DEVICES:,} numbers from it on are theirs",
+    )
+    device_name: str = Field(
+        "{source}.{kind}.{name}", description="with per_resource: name of a virtual device, unique on the network"
+    )
+    ip_network: int | None = Field(
+        None, ge=1, le=65534, description="with per_resource: number of the BACnet/IP network, if the site gave it one"
+    )
     object_name: str = "{source}.{name}.{point}"
     write: Networks = Field(default_factory=list, description="networks that may write; empty: nobody")
     lease_s: Lease | None = Field(None, description=LEASE_TEXT)
@@ -144,20 +166,49 @@ class BacnetConfig(Strict):
     )
     reinitialize: bool = Field(False, description="true: ReinitializeDevice ends the process; systemd starts it again")
     foreign: BacnetForeign | None = Field(None, description="left out: the BMS is in this subnet")
+    notification_classes: list[NotificationClass] = Field(
+        default_factory=default_classes, min_length=1, max_length=64, description="who is told of alarms"
+    )
 
     @model_validator(mode="after")
     def _whole(self) -> BacnetConfig:
         if self.reinitialize and self.dcc_password is None:
             raise WrongKeyError("reinitialize", "needs a dcc_password: it restarts the gateway")
-        fields = re.findall(r"\{([^{}]*)\}", self.object_name)
-        rest = re.sub(r"\{[^{}]*\}", "", self.object_name)
-        if not set(fields) <= {"source", "kind", "name", "point"} or set("{}") & set(rest):
-            raise WrongKeyError("object_name", "may use {source} {kind} {name} {point} only")
-        if "point" not in fields:
+        self._check_template("object_name", self.object_name, ("source", "kind", "name", "point"))
+        self._check_template("device_name", self.device_name, ("source", "kind", "name"))
+        if "{point}" not in self.object_name:
             raise WrongKeyError("object_name", "needs {point}: every object has a name of its own")
+        if "{name}" not in self.device_name:
+            raise WrongKeyError("device_name", "needs {name}: every device has a name of its own")
+        self._check_devices()
+        for key in ("instance", "name"):
+            if len({getattr(each, key) for each in self.notification_classes}) < len(self.notification_classes):
+                raise WrongKeyError("notification_classes", f"two have the same {key}")
         if any(network.version != 4 for network in self.write):
             raise WrongKeyError("write", "BACnet/IP is IPv4 only")
         for key in ("lease_s", "on_bms_loss", "heartbeat"):
             if not self.write and getattr(self, key) not in (None, False, "off"):
                 raise WrongKeyError(key, "nobody may write over BACnet; fill in `write`, or leave this out")
         return self
+
+    def _check_template(self, key: str, template: str, allowed: Sequence[str]) -> None:
+        fields, rest = re.findall(r"\{([^{}]*)\}", template), re.sub(r"\{[^{}]*\}", "", template)
+        if not set(fields) <= set(allowed) or set("{}") & set(rest):
+            raise WrongKeyError(key, f"may use {' '.join('{' + field + '}' for field in allowed)} only")
+
+    def _check_devices(self) -> None:
+        """The keys of virtual devices belong together."""
+        if self.devices == "one":
+            for key in ("network", "first_instance", "ip_network"):
+                if getattr(self, key) is not None:
+                    raise WrongKeyError(key, "is for `devices: per_resource`; say that, or leave this out")
+            return
+        for key in ("network", "first_instance"):
+            if getattr(self, key) is None:
+                raise WrongKeyError("devices", f"per_resource needs `{key}`")
+        first, own = self.first_instance or 0, self.device.instance
+        if first <= own < first + MOST_DEVICES:
+            text = f"{first}..{first + MOST_DEVICES - 1} are kept for virtual devices, and device.instance {own} is one"
+            raise WrongKeyError("first_instance", f"{text}; choose another")
+        if self.ip_network is not None and self.ip_network == self.network:
+            raise WrongKeyError("ip_network", "is `network`; every BACnet network has a number of its own")

@@ -15,6 +15,8 @@ from gateway.config.models import Config, SourceOutline, Tls
 from gateway.config.strict_yaml import Document, KeyPath, read_yaml
 from gateway.core.errors import ConfigError, Fault
 
+CREDENTIALS_OF_FOLDER = "secrets_"
+"""What systemd puts before the names of credentials that our units load as a folder (systemd.exec(5))."""
 NO_CREDENTIALS = (
     "is not there: systemd gives credentials (LoadCredential=) and gave this process none; elsewhere use {file: ...}"
 )
@@ -22,27 +24,39 @@ NO_CREDENTIALS = (
 
 @dataclass(frozen=True, slots=True)
 class LoadedConfig:
-    """A configuration, the folder its paths are relative to, and its document for later faults."""
+    """A configuration, the folder its paths are relative to, and its document for later faults.
+
+    `root` holds files of an earlier time under their absolute paths; a file that is there is meant instead.
+    """
 
     config: Config
     folder: Path
     document: Document
+    root: Path | None = None
 
     def path(self, text: str) -> Path:
         """A path of the file, made absolute."""
-        return self.folder / text
+        path = self.folder / text
+        earlier = None if self.root is None else at_root(self.root, path)
+        return earlier if earlier is not None and earlier.is_file() else path
 
 
-def load_config(file: Path) -> tuple[LoadedConfig | None, list[Fault]]:
-    """Loads and checks config.yaml alone; mappings are checked by gateway.mapping."""
-    document = read_yaml(file)
+def at_root(root: Path, path: Path) -> Path:
+    """Where a file of an earlier time is kept."""
+    whole = path.resolve()
+    return root / whole.relative_to(whole.anchor)
+
+
+def load_config(file: Path, root: Path | None = None) -> tuple[LoadedConfig | None, list[Fault]]:
+    """Loads and checks config.yaml alone; mappings are checked by gateway.mapping. `root` as in LoadedConfig."""
+    document = read_yaml(file if root is None else at_root(root, file))
     if document.faults:
         return None, document.faults
     config, faults = validate(Config, document)
     if config is None:
         return None, faults
     faults = _cross_checks(config, document)
-    return LoadedConfig(config, file.resolve().parent, document), faults
+    return LoadedConfig(config, file.resolve().parent, document, root), faults
 
 
 def outline_of(file: Path, source: str) -> SourceOutline | None:
@@ -124,6 +138,8 @@ def read_secret(secret: Secret, folder: Path) -> str:
         if directory is None:
             raise ConfigError([Fault(f"credential {secret.credential}", 0, 0, "", NO_CREDENTIALS)])
         path = Path(directory) / secret.credential
+        if not path.exists():  # a folder of them: LoadCredential=secrets:/etc/evce-gateway/secrets
+            path = Path(directory) / (CREDENTIALS_OF_FOLDER + secret.credential)
     else:
         path = folder / (secret.file or "")
     try:
@@ -138,6 +154,7 @@ __all__ = [
     "NO_CREDENTIALS",
     "ConfigError",
     "LoadedConfig",
+    "at_root",
     "load_config",
     "outline_of",
     "read_secret",

@@ -10,8 +10,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from gateway.config.check import Strict, WrongKeyError, in_words
 from gateway.config.downstream import BacnetConfig, ModbusConfig
 from gateway.config.duration import DurationOrNever
-from gateway.config.fields import Listen, Name, Secret
+from gateway.config.fields import Name, Secret
 from gateway.config.supervision import Lease, OnBmsLoss
+from gateway.config.web import WebConfig
 
 FINGERPRINT = in_words(r"^sha256:[0-9a-fA-F]{64}$", "must be sha256: and 64 hexadecimal digits")
 
@@ -113,12 +114,6 @@ class ControlConfig(Strict):
         if self.local_slot == 6:
             raise WrongKeyError("local_slot", "slot 6 is reserved by BACnet (minimum on/off)")
         return self
-
-
-class WebConfig(Strict):
-    """The web listener; for now it answers /healthz only."""
-
-    listen: Listen = "127.0.0.1:8080"
 
 
 class Config(Strict):

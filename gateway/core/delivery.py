@@ -84,6 +84,11 @@ class Delivery:
         self._repeats = 0
         self._held = self._excused = self._reasserting = False
 
+    def retune(self, *, on_conflict: OnConflict, gap_s: float, valid_for_s: float | None) -> None:
+        """Other terms from now on; an end time that is known upstream stays, unless there is to be none."""
+        self._on_conflict, self._gap_s = on_conflict, gap_s
+        self._term.lasts(valid_for_s)
+
     @property
     def in_flight(self) -> Target | None:
         """What the request under way carries, which may differ from `target` by now."""

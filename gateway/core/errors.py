@@ -116,3 +116,11 @@ class CommandRejected(GatewayError):
 
 class CorrectionRefused(GatewayError):
     """A correction of the address book was refused; nothing was changed."""
+
+
+class AcknowledgeRefused(GatewayError):
+    """An alarm was never in the state that is acknowledged; nothing was changed."""
+
+
+class AcknowledgedTooLate(AcknowledgeRefused):
+    """The alarm has been in that state again since the time that is acknowledged."""

@@ -9,8 +9,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from gateway.core.alarm import AlarmSpec
 from gateway.core.lease import Loss
 from gateway.core.registers import Order, RegisterType
+from gateway.core.trend import TrendSpec
 from gateway.core.value import Converter, Value, ValueKind
 
 OnLoss = Literal["nan", "hold", "exception"]
@@ -18,7 +20,10 @@ DeriveOp = Literal["sum", "count", "max", "min", "mean"]
 Tighter = Literal["low", "high", "none"]
 OnConflict = Literal["reassert", "alarm", "adopt"]
 Area = Literal["block", "actions"]
+Card = Literal["current", "power", "energy", "state"]
 
+MOST_DEVICES = 10_000
+"""Device instances that are kept free for virtual BACnet devices, from the first on."""
 SOURCE_KIND = "source"
 RECEIPT = (
     "requested",
@@ -180,6 +185,7 @@ class PointSpec:
 
     Exactly one of `read` + `path`, `derive`, `member_of` and `builtin` says where it comes from. A point of the answer
     to a command has `answer_to(command)` as its read, which nobody polls.
+    `card`: as what the page's card of its resource shows it.
     `convert` is None when `scale` or `offset` refer to another point (then it is made per sample). A number that
     has not changed for `frozen_after_s` is stale, whatever the product answers.
     """
@@ -209,6 +215,9 @@ class PointSpec:
     receipt_instance: int | None = None
     stale_after_s: float = 15.0
     frozen_after_s: float | None = None
+    card: Card | None = None
+    alarm: AlarmSpec | None = None
+    trend: TrendSpec | None = None
 
     @property
     def texts(self) -> tuple[str, ...]:

@@ -111,6 +111,7 @@ def encoder(kind: RegisterType, scale: float, word_order: Order, byte_order: Ord
     pack = struct.Struct(">" + number.code).pack
     straight = byte_order == "big" and (word_order == "big" or number.words == 1)
     low, high = number.low, number.high
+    least, most = (int(low), int(high)) if kind.is_integer else (0, 0)
 
     def encode_float(value: Value) -> bytes:
         raw = float(value) if scale == 1 else float(value) / scale
@@ -118,8 +119,8 @@ def encoder(kind: RegisterType, scale: float, word_order: Order, byte_order: Ord
         return data if straight else reorder(data, word_order, byte_order)
 
     def encode_integer(value: Value) -> bytes:
-        raw = round(value) if scale == 1 else round(value / scale)  # type: ignore[arg-type,operator]
-        data = pack(int(low) if raw < low else int(high) if raw > high else raw)
+        raw = value if scale == 1 else value / scale  # type: ignore[operator]
+        data = pack(least if raw <= least else most if raw >= most else round(raw))  # type: ignore[arg-type,operator]
         return data if straight else reorder(data, word_order, byte_order)
 
     return encode_integer if kind.is_integer else encode_float

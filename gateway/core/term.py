@@ -24,6 +24,14 @@ class Term:
         self._ends_at: float | None = None
         self._agreed_at = -math.inf
 
+    def lasts(self, valid_for_s: float | None) -> None:
+        """Another validity from the next request on, which is due at once where there was none; None: no end."""
+        had, self._valid_for_s = self._valid_for_s, valid_for_s
+        if valid_for_s is None:
+            self.forget()
+        elif had is None and self._agreed_at != -math.inf:
+            self.renew_at = self._agreed_at
+
     def forget(self) -> None:
         """Another target: nothing is in force of it yet."""
         self.renewing, self.renew_at, self._ends_at = False, None, None

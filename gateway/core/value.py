@@ -45,6 +45,8 @@ class Sample(NamedTuple):
 
 
 GOOD, STALE, BAD, CONFIG_ERROR = Quality.GOOD, Quality.STALE, Quality.BAD, Quality.CONFIG_ERROR
+OUT_OF_SERVICE = "out of service: "
+"""How the reason of a sample begins that a person forced; the rest says who and until when."""
 SHORT = 60
 LARGEST = 1.7e308
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,7 +83,7 @@ class ActionDesk:
     ) -> None:
         self._table, self._clock, self._journal, self._alarms = table, clock, journal, alarms
         self._dry_run, self._read_only = dry_run, read_only
-        self._restored = journal.restored()
+        self._restored = dict(journal.restored())
         self._actions: dict[int, Action] = {}
         self._due: asyncio.Queue[tuple[Action, int, Origin]] = asyncio.Queue()
         self._performer = Performer(table, clock, {}, lambda _source: False, self._sent)
@@ -97,14 +97,37 @@ class ActionDesk:
         for spec in resource.kind.actions.values():
             index = resource.indices[spec.name]
             if index in self._actions:
+                self._actions[index].spec = spec
                 continue
             action = self._actions[index] = Action(index, spec, resource)
             self._restore(action)
             self._show(action)
 
+    def running(self, resources: Container[Resource]) -> list[str]:
+        """Names of the actions of these resources that have not ended."""
+        found = [a for a in self._actions.values() if a.running and a.resource in resources]
+        return [self._table.names[action.index] for action in found]
+
+    def forget(self, indices: Iterable[int]) -> None:
+        """These points are no more; should they come back, a code that stands does not fire again."""
+        for index in indices:
+            action = self._actions.pop(index, None)
+            if action is not None:
+                self._restored[action.key] = action.state
+                self._alarms.clear(f"action {action.key}")
+
+    def retune(self, *, dry_run: bool, read_only: bool) -> None:
+        """Other terms from now on; a code that was written in dry run stands, so that its repetition fires nothing."""
+        if self._dry_run and not dry_run:
+            for action in self._actions.values():
+                action.text = ""
+                self._show(action)
+            self._journal.note({a.key: a.state for a in self._actions.values() if a.code}, ())
+        self._dry_run, self._read_only = dry_run, read_only
+
     def _restore(self, action: Action) -> None:
         """A code that stood still stands, or a client that writes in a cycle would fire it again."""
-        saved = self._restored.get(action.key)
+        saved = self._restored.pop(action.key, None)
         if not isinstance(saved, dict) or self._dry_run:
             return
         action.code, action.text = int(saved["code"]), str(saved["text"])
@@ -119,6 +142,10 @@ class ActionDesk:
     def owns(self, index: int) -> bool:
         """Whether the point is an action's code."""
         return index in self._actions
+
+    def codes(self, index: int) -> list[tuple[int, str]]:
+        """The codes of an action, each with what only its own body says, for people."""
+        return list(_named_codes(self._actions[index].spec).items())
 
     def judge(self, ask: Ask, origin: Origin) -> bool:
         """Whether accepting this write would fire now.
@@ -268,11 +295,15 @@ class ActionDesk:
 
 
 def _codes(spec: ActionSpec) -> str:
-    """The codes, each with the text that only its own body sends, for people: `1 Soft, 2 Hard`."""
+    """The codes for people: `1 Soft, 2 Hard`."""
+    return ", ".join(f"{code} {text}".rstrip() for code, text in _named_codes(spec).items())
+
+
+def _named_codes(spec: ActionSpec) -> dict[int, str]:
+    """The codes, each with the text that only its own body sends."""
     texts = {code: _texts(body) for code, body in spec.codes.items()}
     found = Counter(text for own in texts.values() for text in own)
-    shown = {code: " ".join(text for text in own if found[text] == 1) for code, own in texts.items()}
-    return ", ".join(f"{code} {text}".rstrip() for code, text in shown.items())
+    return {code: " ".join(text for text in own if found[text] == 1) for code, own in texts.items()}
 
 
 def _texts(body: Any) -> list[str]:

@@ -19,6 +19,7 @@ from gateway.core.patience import Uniform
 from gateway.core.point import Factor
 from gateway.core.priority import Origin, PriorityArray
 from gateway.core.value import BAD, Sample, Value
+from gateway.core.write_status import WriteStatus
 from gateway.engine.alarms import Alarms
 from gateway.engine.enrol import enrol
 from gateway.engine.intake import Intake, ReadBack
@@ -30,7 +31,7 @@ from gateway.engine.ports import Actions, Ask, BootClock, Journal, Source
 from gateway.engine.receipt import receipt_samples
 from gateway.engine.resource import Resource
 from gateway.engine.sender import Relist, Sender
-from gateway.engine.setpoint import Limits, Policy, Setpoint
+from gateway.engine.setpoint import Bounds, Limits, Policy, Setpoint
 from gateway.engine.supervision import Supervision
 from gateway.engine.table import PointTable
 from gateway.engine.watch import Watch
@@ -107,23 +108,32 @@ class CommandDesk:
             )
             known = self._points.get(index)
             if known is not None:
-                known.floor, known.allow_stop = point.floor, point.allow_stop
-                known.lease_s, known.on_loss = point.lease_s, point.on_loss
+                self._renew(known, point)
                 continue
             self._points[index] = point
-            self._releases[resource.indices[f"{spec.name}.release"]] = point
-            self._watched.setdefault(resource.indices[f"{spec.name}.applied"], []).append(point)
-            for factor in (spec.command.default, *(spec.range or ())):
-                if factor is not None and factor.point is not None:
-                    self._watched.setdefault(resource.indices[factor.point], []).append(point)
-            for factor in (spec.scale, spec.offset):
-                if factor.point is not None:
-                    self._scaled.setdefault(resource.indices[factor.point], []).append(point)
+            self._note(point)
             new[spec.name] = point
         join(new)
         for point in new.values():
             self._keeper.learn(point)
         self._show(list(new.values()))
+
+    def _renew(self, known: Setpoint, point: Setpoint) -> None:
+        """Another name, and so other overrides; what was asked stays."""
+        known.floor, known.allow_stop = point.floor, point.allow_stop
+        known.lease_s, known.on_loss = point.lease_s, point.on_loss
+
+    def _note(self, point: Setpoint) -> None:
+        """Which table indices concern a point."""
+        resource, spec, command = point.resource, point.spec, point.command
+        self._releases[resource.indices[f"{spec.name}.release"]] = point
+        self._watched.setdefault(resource.indices[f"{spec.name}.applied"], []).append(point)
+        for factor in (command.default, *(spec.range or ())):
+            if factor is not None and factor.point is not None:
+                self._watched.setdefault(resource.indices[factor.point], []).append(point)
+        for factor in (spec.scale, spec.offset):
+            if factor.point is not None:
+                self._scaled.setdefault(resource.indices[factor.point], []).append(point)
 
     def _resolve(self, resource: Resource, factor: Factor | None) -> float | None:
         if factor is None or factor.point is None:
@@ -154,6 +164,10 @@ class CommandDesk:
         """Relinquish_Default in the point's unit, None while the point it refers to has no value."""
         point = self._points[index]
         return point.default
+
+    def bounds(self, index: int) -> Bounds:
+        """What may be asked of a commandable point now."""
+        return self._points[index].bounds
 
     def masked(self) -> list[str]:
         """Names of points where a lower slot is tighter than the winner (C03)."""
@@ -289,6 +303,11 @@ class CommandDesk:
         found = {point: self._keeper.foreign(point) for point in self._points.values()}
         return {self._table.names[point.index]: value for point, value in found.items() if value is not None}
 
+    @property
+    def turns(self) -> int:
+        """Counts on as long as `run` goes on."""
+        return self._sender.turns
+
     async def run(self) -> None:
         """Delivers until cancelled; the leases of an earlier run go on from here."""
         self._keeper.start()
@@ -299,6 +318,10 @@ class CommandDesk:
         self._keeper.save()
 
     # -- what is shown -------------------------------------------------------------------------------------------
+
+    def slept(self, seconds: float) -> None:
+        """The machine was suspended for so long: to the leases it is an outage of the gateway (FAULTS H08)."""
+        self._keeper.slept(seconds)
 
     def tick(self) -> None:
         """Lets leases end and refreshes ages; call about once a second."""
@@ -338,6 +361,14 @@ class CommandDesk:
             for point in points:
                 self._watch.command(point)
                 self._keeper.show_foreign(point)
+
+    def deliveries(self) -> list[tuple[WriteStatus, float | None]]:
+        """Status of every commandable point, and seconds since its newest command was accepted (None: never)."""
+        now = self._clock.monotonic()
+        return [
+            (point.delivery.status, None if point.accepted_at is None else now - point.accepted_at)
+            for point in self._points.values()
+        ]
 
     def alarms(self) -> int:
         """How many alarms stand."""

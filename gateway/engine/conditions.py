@@ -63,6 +63,11 @@ class Conditions:
             watched.all_good = fresh and quality is GOOD and bool(watched.signs)
             self._show(watched, int(resource.present and fresh), quality, now - newest, now, batch)
 
+    def forget(self) -> None:
+        """Resources have other points now: all are looked through again."""
+        self._watched.clear()
+        self._owner.clear()
+
     def show(
         self, resource: Resource, quality: Quality, age_s: float, fresh: bool, now: float, batch: dict[int, Sample]
     ) -> None:

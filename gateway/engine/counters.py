@@ -5,7 +5,7 @@ Rules of this file: it is asked only while something was just replaced; a counte
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import structlog
 
@@ -41,6 +41,11 @@ class Counters:
             last = self._table.last_value(resource.indices[name])
             if isinstance(last, (int, float)):
                 self._before[resource.indices[name]] = float(last)
+
+    def forget(self, indices: Iterable[int]) -> None:
+        """These points are no more."""
+        for index in indices:
+            self._before.pop(index, None)
 
     def compare(self, samples: Mapping[int, Sample]) -> None:
         """Looks at the samples of one answer; each watched counter is compared once."""

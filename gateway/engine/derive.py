@@ -20,6 +20,10 @@ class Derivations:
         self._table, self._inventory, self._clock = table, inventory, clock
         self._wired: dict[int, tuple[str, tuple[int, ...]]] = {}
 
+    def forget(self) -> None:
+        """What is derived from what may have changed: `wire` connects all of it anew."""
+        self._wired.clear()
+
     def wire(self, source: str) -> None:
         """Connects every derived point of a source; cheap when nothing changed."""
         for (owner, _kind), resources in list(self._inventory.by_kind.items()):

@@ -73,6 +73,8 @@ class Intake:
         self._on_read_back = on_read_back
         self._inner: dict[tuple[int, str], list[KindSpec]] = {}
         self._waiting: dict[tuple[Resource, str], Document] = {}
+        self.seen: dict[tuple[Resource, str], Document] = {}
+        """The newest document of every resource and read, for people who ask where a value comes from."""
         self._step: dict[int, Sample] = {}
 
     def learn(self, kinds: list[KindSpec]) -> None:
@@ -81,6 +83,12 @@ class Intake:
             for inner in kinds:
                 if inner.within is not None and inner.within.parent == outer.name:
                     self._inner.setdefault((id(outer), inner.within.read), []).append(inner)
+
+    def forget(self) -> None:
+        """Kinds have changed: `learn` is called for each source again; answers that still waited are dropped."""
+        self._inner.clear()
+        self._waiting.clear()
+        self.seen.clear()
 
     def take(
         self,
@@ -132,6 +140,7 @@ class Intake:
         """Points that need another point's value come last, so that they find it if this answer holds it."""
         resource, read, now = document.resource, document.read, document.time
         self._waiting.pop((resource, read), None)
+        self.seen[resource, read] = document
         late = []
         samples, body = step.samples, document.body
         for row in resource.plans.get(read, ()):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
-from gateway.addressing import AddressBook, Assignment, Entry, Match, PlacedPoint, UnitPlan, nameless
+from gateway.addressing import AddressBook, Assignment, DevicePlan, Entry, Match, PlacedPoint, UnitPlan, nameless
 from gateway.core.point import KindSpec
 from gateway.core.registers import Order
 from gateway.core.value import BAD
@@ -63,6 +63,7 @@ class Inventory(Roster):
         word_order: Order,
         byte_order: Order,
         units: UnitPlan,
+        devices: DevicePlan | None = None,
         on_placed: Callable[[Resource, Sequence[tuple[int, PlacedPoint]]], None],
         on_dirty: Callable[[], None],
         on_lost: Callable[[str], None] = lambda _source: None,
@@ -74,6 +75,7 @@ class Inventory(Roster):
             word_order=word_order,
             byte_order=byte_order,
             units=units,
+            devices=devices,
             on_placed=on_placed,
             on_dirty=on_dirty,
             on_lost=on_lost,

@@ -6,8 +6,8 @@ a value that nobody asks for any more is released, and the release is owed until
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
@@ -27,6 +27,7 @@ from gateway.engine.watch import Watch
 
 ALIVE_S = 300.0
 """How often the moment is saved from which a downtime is counted; oftener if `max_downtime` is short."""
+UNIT_CHANGED = "what it was asked in has another unit or other codes now"
 log = structlog.get_logger("commands")
 
 
@@ -60,6 +61,7 @@ class Keeper:
         self._held: dict[Setpoint, None] = {}
         self._unjudged: list[Setpoint] = []
         self._resuming: list[Setpoint] = []
+        self._running: set[Setpoint] = set()
         self._is_connected = self._is_started = False
         self._alive_at = 0.0
 
@@ -89,7 +91,8 @@ class Keeper:
             for number, slot, reason in self._restart.judge(point):
                 self._lapse(point, number, slot, reason, keep=False)
         self._moved(ready)
-        self._resuming += ready
+        self._resuming += [point for point in ready if point not in self._running]
+        self._running -= set(ready)
         if self._is_started:
             self._resume()
 
@@ -107,6 +110,66 @@ class Keeper:
             if self._restart.too_long and any(not slot.lease.length_s for _, slot in point.slots.occupied):
                 self._watch.kept(point, self._restart.too_long)
         self._moved(points)
+
+    def slept(self, seconds: float) -> None:
+        """The machine was suspended: leases have run on, and one that ran out meanwhile has one grace (FAULTS H08)."""
+        self._supervision.slept(seconds)
+        self._restart.down_s = seconds
+        for point in self._held:
+            for number, slot in point.slots.occupied:
+                point.slots.put(number, replace(slot, lease=slot.lease.earlier(seconds)))
+        self._resuming += [point for point in self._held if point not in self._resuming and not point.unjudged]
+        if self._is_started:
+            self._resume()
+
+    # -- a reload ------------------------------------------------------------------------------------------------
+
+    def retune(self, policy: Policy) -> None:
+        """Other terms from now on; `rejudge` brings them to what is held."""
+        self._policy = policy
+        self._restart.retune(policy)
+        self._alive_at = 0.0
+
+    def forget(self, point: Setpoint) -> None:
+        """The point is no more."""
+        self._held.pop(point, None)
+        self._unjudged = [other for other in self._unjudged if other is not point]
+        self._resuming = [other for other in self._resuming if other is not point]
+        self._watch.forget(point)
+
+    def rejudge(self, points: Iterable[Setpoint], *, meaningless: Container[Setpoint]) -> None:
+        """Slots under the rules of now, as after a restart: what fails counts as lease ended, and is not kept (C10).
+
+        `meaningless` are points whose values meant something else (another unit, other codes) when they were asked.
+        What was asked in dry run ends with it (C13).
+        """
+        for point in points:
+            if not self._policy.dry_run:
+                for number, slot in point.slots.occupied + list(point.slots.lapsed.items()):
+                    if slot.dry:
+                        point.slots.clear(number)
+            if point in meaningless:
+                failed = [(number, slot, UNIT_CHANGED) for number, slot in point.slots.occupied]
+            elif point.judgeable:
+                failed = self._restart.judge(point)
+            else:
+                failed = []
+                self._postpone(point)
+            for number, slot, reason in failed:
+                self._lapse(point, number, slot, reason, keep=False)
+            for number, slot in point.slots.occupied:
+                lease = self._supervision.again(point, slot)
+                if lease is not slot.lease:
+                    point.slots.put(number, replace(slot, lease=lease))
+                    self._held[point] = None
+                    self._ledger.note([point])
+
+    def _postpone(self, point: Setpoint) -> None:
+        """Its range is not known under the rules of now: nothing is sent until it is; its leases have run on."""
+        if point.slots.winner and not point.unjudged:
+            point.unjudged = True
+            self._unjudged.append(point)
+            self._running.add(point)
 
     # -- accepted writes -----------------------------------------------------------------------------------------
 

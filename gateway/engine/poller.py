@@ -94,6 +94,7 @@ class Poller:
         delay = BACKOFF_S[0]
         while True:
             began = self._clock.monotonic()
+            self.health.turns += 1
             try:
                 await self._connect()
                 await self._poll()
@@ -119,6 +120,7 @@ class Poller:
         self.health.next_try = None if seconds is None else until
         self._again.clear()
         while not self._again.is_set() and (left_s := until - self._clock.monotonic()) > 0:
+            self.health.turns += 1
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(min(left_s, LOOK_S)):
                     await self._again.wait()
@@ -179,6 +181,7 @@ class Poller:
         reached = answered = False
         refusal: SourceError | None = None
         for kind in self.kinds:
+            self.health.turns += 1
             if kind.list is not None:
                 try:
                     await self._timed(self._reader.read_list(kind))
@@ -252,6 +255,7 @@ class Poller:
             gone.put_nowait(error)
 
     async def _step(self) -> None:
+        self.health.turns += 1
         now = self._clock.monotonic()
         if self.source.renewal_due and not self._renewing:
             await self._renew()
@@ -345,3 +349,4 @@ class Poller:
         await request
         now = self._clock.monotonic()
         self.health.last_good, self.health.poll_ms = now, (now - started) * 1000
+        self.health.answered.observe(now - started)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from gateway.addressing import Seat
+from gateway.addressing import Seat, Stand
 from gateway.core.plausible import unless_frozen
 from gateway.core.point import KindSpec, Path, PointSpec, point_name
 from gateway.core.value import Converter
@@ -29,7 +29,8 @@ class Resource:
     `trouble` says why it must not be written ("" when all is well); `id` is the product's newest id; `resolved`
     is the session in which a list answer last held its name, 0 before any did; `listings` is how many held it.
     A `dismissed` one was forgotten or retired by the operator: it is no alarm. `block` is where it is served, None
-    when there was no block left; `seat` is where its registers are, None when it has none or no unit was left.
+    when there was no block left; `seat` is where its registers are, `stand` where its BACnet objects, None when it has
+    none or no unit or device was left.
     """
 
     source: str
@@ -45,6 +46,7 @@ class Resource:
     dismissed: bool = False
     block: int | None = None
     seat: Seat | None = None
+    stand: Stand | None = None
     resolved: int = 0
     listings: int = 0
     plans: dict[str, list[PlanRow]] = field(default_factory=dict)
@@ -61,6 +63,14 @@ class Resource:
     def label(self) -> str:
         """The name of a person's liking: `source/kind/name`."""
         return point_name(self.source, self.kind.name, self.name, "").rstrip("/")
+
+    @property
+    def outermost(self) -> Resource:
+        """The one it lives in that lives in none, itself if it lives in none."""
+        resource = self
+        while resource.parent is not None:
+            resource = resource.parent
+        return resource
 
     @property
     def usable(self) -> bool:

@@ -29,6 +29,7 @@ class Restart:
         alive = states.get(ALIVE)
         self._states = {key: state for key, state in states.items() if isinstance(state, dict) and "slots" in state}
         self._policy, self._supervision, self._now = policy, supervision, now
+        self._restored: set[str] = set()
         moments = [state["stamp"] for state in self._states.values()] + ([alive] if alive else [])
         gaps = [gap for gap in (self._gap(moment) for moment in moments) if gap is not None]
         self.down_s = min(gaps, default=None)
@@ -57,10 +58,14 @@ class Restart:
     # -- bringing back -------------------------------------------------------------------------------------------
 
     def restore(self, point: Setpoint, now: float) -> bool:
-        """Puts a point's slots, marks and pending release back; returns whether there was anything."""
+        """Puts a point's slots, marks and pending release back; returns whether there was anything.
+
+        Once only: a point that a reload takes out and another brings back was empty when it went.
+        """
         state = self._states.get(point.key)
-        if state is None:
+        if state is None or point.key in self._restored:
             return False
+        self._restored.add(point.key)
         for number, row in state["slots"].items():
             if row["dry"] <= self._policy.dry_run:
                 point.slots.put(int(number), self._slot(point, row, state["stamp"], now))
@@ -86,8 +91,12 @@ class Restart:
         lease = Lease(length_s, now + left - length_s, until, graced=row["graced"])
         return Slot(row["value"], origin, now, lease, row["failsafe"], row["dry"])
 
+    def retune(self, policy: Policy) -> None:
+        """Other terms, for what is restored from now on."""
+        self._policy = policy
+
     def judge(self, point: Setpoint) -> list[Ended]:
-        """The restored slots that today's access, range and floor do not allow; the point must be `judgeable`."""
+        """The slots, restored or not, that the rules of now do not allow; the point must be `judgeable`."""
         failed: list[Ended] = []
         for number, slot in point.slots.occupied:
             if self._supervision.gone(slot.origin.group):

@@ -11,7 +11,17 @@ from fnmatch import fnmatchcase
 
 import structlog
 
-from gateway.addressing import AddressBook, Entry, PlacedPoint, UnitPlan, expand, parent_of, place
+from gateway.addressing import (
+    AddressBook,
+    DevicePlan,
+    Entry,
+    PlacedDevice,
+    PlacedPoint,
+    UnitPlan,
+    expand,
+    parent_of,
+    place,
+)
 from gateway.addressing.corrections import remedy
 from gateway.core.point import SOURCE_KIND, KindSpec, PointSpec, not_yet, point_name
 from gateway.core.registers import Order
@@ -28,7 +38,7 @@ class Roster:
     """All resources of all sources, under their names and their blocks.
 
     `unassigned` counts the resources of a source and kind without an address: listed without a block, or served in
-    no Modbus unit (`unitless` of them).
+    no Modbus unit (`unitless` of them) or no BACnet device (`deviceless`).
     """
 
     def __init__(
@@ -40,22 +50,28 @@ class Roster:
         word_order: Order,
         byte_order: Order,
         units: UnitPlan,
+        devices: DevicePlan | None = None,
         on_placed: Callable[[Resource, Sequence[tuple[int, PlacedPoint]]], None],
         on_dirty: Callable[[], None],
         on_lost: Callable[[str], None] = lambda _source: None,
     ) -> None:
         self._table, self._book, self._clock = table, book, clock
         self._orders = (word_order, byte_order)
-        self._units = units
+        self._units, self._devices = units, devices or DevicePlan(book)
         self._on_placed, self._on_dirty, self._on_lost = on_placed, on_dirty, on_lost
         self.resources: dict[tuple[str, str, str | None], Resource] = {}
         self.by_kind: dict[tuple[str, str], list[Resource]] = {}
         self._by_block: dict[tuple[str, str, int], Resource] = {}
         self._homeless = Unassigned()
         self.unassigned, self.unitless = self._homeless.counts, self._homeless.unitless
+        self.deviceless = self._homeless.deviceless
         self._expanded: dict[int, list[PointSpec]] = {}
         self._exclude: dict[str, Sequence[str]] = {}
         self.generation = 0
+
+    def owner(self, index: int) -> Resource | None:
+        """The resource a point of the table belongs to; looks through all of them."""
+        return next((one for one in self.resources.values() if index in one.indices.values()), None)
 
     def of(self, source: str, kind: str) -> Sequence[Resource]:
         """The resources of one kind of one source, by block."""
@@ -150,7 +166,7 @@ class Roster:
                 child.present, child.trouble = False, NOT_PRESENT
 
     def _is_excluded(self, source: str, kind: KindSpec, name: str) -> bool:
-        return any(fnmatchcase(f"{kind.name}/{name}", pattern) for pattern in self._exclude.get(source, ()))
+        return excludes(self._exclude.get(source, ()), kind, name)
 
     # -- adding and placing --------------------------------------------------------------------------------------
 
@@ -160,16 +176,11 @@ class Roster:
         self._clear_way(source, kind.name, name)
         resource = Resource(source, kind, name, ident, parent, present=not trouble, trouble=trouble)
         specs = self._specs(kind)
-        lives = {f"{s.name}.applied": s.stale_after_s for s in specs if s.command is not None}
+        lives = lives_of(specs)
         for spec in specs:
             full = point_name(source, kind.name, name, spec.name)
             resource.indices[spec.name] = self._table.add(full, spec, not_yet(spec), stale_after_s=lives.get(spec.name))
-        for read in {spec.read for spec in specs if spec.read is not None}:
-            resource.plans[read] = [
-                (resource.indices[f"{s.name}.applied" if s.command else s.name], s, s.path, converter_of(s))
-                for s in specs
-                if s.read == read and s.path is not None
-            ]
+        plan_rows(resource, specs)
         entry = self._book.reserve(source, kind.name, name or source, self._capacity(kind))
         if entry is not None:
             resource.block = entry.block
@@ -181,20 +192,32 @@ class Roster:
         return resource
 
     def _seat(self, resource: Resource, entry: Entry) -> None:
-        """Where its registers stand; one that finds every unit taken is counted."""
-        kind, outermost = resource.kind, resource
-        if kind.modbus is None and kind.actions_at is None:
-            return
-        while outermost.parent is not None:
-            outermost = outermost.parent
+        """Where its registers and objects stand; one that finds every unit or device taken is counted."""
+        kind, outermost = resource.kind, resource.outermost
         owner = self._book.find(outermost.source, outermost.kind.name, outermost.name or outermost.source)
-        resource.seat = self._units.seat(entry, owner)
-        if resource.seat is None:
-            self._homeless.unit(resource.source, kind.name)
+        if kind.modbus is not None or kind.actions_at is not None:
+            resource.seat = self._units.seat(entry, owner)
+            if resource.seat is None:
+                self._homeless.unit(resource.source, kind.name)
+        if kind.bacnet is not None:
+            resource.stand = self._devices.stand(entry, owner)
+            if resource.stand is None:
+                self._homeless.device(resource.source, kind.name)
 
     def _place(self, resource: Resource) -> None:
-        kind, block, seat = resource.kind, resource.block, resource.seat
-        placed = place(self._specs(kind), kind, source=resource.source, name=resource.name, block=block, seat=seat)
+        stand = resource.stand
+        device = None
+        if stand is not None and stand.device is not None:
+            device = PlacedDevice(stand.device, resource.outermost.label)
+        placed = place(
+            self._specs(resource.kind),
+            resource.kind,
+            source=resource.source,
+            name=resource.name,
+            block=stand.block if stand is not None else None,
+            seat=resource.seat,
+            device=device,
+        )
         self._on_placed(resource, [(resource.indices[point.spec.name], point) for point in placed])
         self._saved()
 
@@ -323,6 +346,28 @@ class Roster:
         log.warning("resource.inhibited", resource=resource.label, reason=text)
         self.blank(resource, CONFIG_ERROR, text)
         return True
+
+
+def excludes(patterns: Sequence[str], kind: KindSpec, name: str) -> bool:
+    """Whether a resource is not to be served."""
+    return any(fnmatchcase(f"{kind.name}/{name}", pattern) for pattern in patterns)
+
+
+def lives_of(specs: Sequence[PointSpec]) -> dict[str, float]:
+    """How long the points that show a command's reading stay fresh, by name: as long as the command's own."""
+    return {f"{spec.name}.applied": spec.stale_after_s for spec in specs if spec.command is not None}
+
+
+def plan_rows(resource: Resource, specs: Sequence[PointSpec]) -> None:
+    """Which points of a resource each read fills."""
+    resource.plans = {
+        read: [
+            (resource.indices[f"{s.name}.applied" if s.command else s.name], s, s.path, converter_of(s))
+            for s in specs
+            if s.read == read and s.path is not None
+        ]
+        for read in {spec.read for spec in specs if spec.read is not None}
+    }
 
 
 def measured(resource: Resource) -> list[int]:

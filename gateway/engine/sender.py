@@ -34,7 +34,10 @@ log = structlog.get_logger("commands")
 
 
 class Sender:
-    """Performs what the deliveries of all points ask for; `show` is told of every point that changed."""
+    """Performs what the deliveries of all points ask for; `show` is told of every point that changed.
+
+    `turns` counts on as long as `run` goes on.
+    """
 
     def __init__(
         self,
@@ -53,11 +56,18 @@ class Sender:
         self._touched: dict[Setpoint, None] = {}
         self._due: dict[Setpoint, float] = {}
         self._wake = asyncio.Event()
+        self.turns = 0
 
     def connect(self, intake: Intake, sources: Mapping[str, Source], relist: Relist | None) -> None:
         """Gives the way upstream; called once, before run."""
         self._intake, self._sources = intake, sources
         self._relist = relist or _no_list
+
+    def forget(self, points: Iterable[Setpoint]) -> None:
+        """These are no more; nothing of theirs was under way but a GET."""
+        for point in points:
+            self._touched.pop(point, None)
+            self._due.pop(point, None)
 
     def wake(self, points: Iterable[Setpoint]) -> None:
         """Something may be due for these."""
@@ -123,6 +133,7 @@ class Sender:
         all_at = 0.0
         async with asyncio.TaskGroup() as group:
             while True:
+                self.turns += 1
                 self._wake.clear()
                 now = self._clock.monotonic()
                 touched, self._touched = self._touched, {}
@@ -175,6 +186,7 @@ class Sender:
 
     async def _put(self, point: Setpoint, target: Target | None, basis: Basis | None) -> None:
         delivery, name, before = point.delivery, self._table.names[point.index], point.delivery.status
+        command = point.command
         if target is None or basis is None or basis != point.basis:
             delivery.put_failed(self._clock.monotonic(), "not sent: the source was lost in this moment")
             return
@@ -197,7 +209,8 @@ class Sender:
             delivery.put_done(self._clock.monotonic(), certain=True)
             self._sent(point, target, values, str(answer))
             log.info("command.sent", point=name, raw=raw, answer=str(answer))
-            self._answered(point, answer, basis)
+            if point.command is command:
+                self._answered(point, answer, basis)
         self.log_status(point, before)
         self._show_all(point)
         self.wake([point])
@@ -304,7 +317,8 @@ class Sender:
             return
         finally:
             self._reading.discard(point)
-        if self._intake is not None and documents and outer.usable and outer.path_values == asked:
+        same = outer.path_values == asked and outer.kind.reads.get(read.name) is read
+        if self._intake is not None and documents and outer.usable and same:
             self._intake.take(read.name, documents, reading)
 
     def log_status(self, point: Setpoint, before: WriteStatus) -> None:

@@ -54,6 +54,20 @@ class Limits:
     on_loss: Loss | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What may be asked of a point, in its unit; None where there is no bound, or it is not known yet.
+
+    `obstacle` says why nothing may be asked at all, "" when it may.
+    """
+
+    low: float | None
+    high: float | None
+    floor: float | None
+    allow_stop: bool
+    obstacle: str
+
+
 @dataclass(eq=False, slots=True)
 class Setpoint:
     """A commandable point with everything that is known of its command; `resolve` reads factors.
@@ -205,6 +219,13 @@ class Setpoint:
             stop = "" if self.allow_stop else " and stopping is not allowed"
             raise CommandRejected(Reject.FLOOR, f"{value:g} is below the floor {self.floor:g} {unit}{stop}")
         return float(value) + 0.0  # no limit is -0.0
+
+    @property
+    def bounds(self) -> Bounds:
+        """What a person may ask for, as far as it is known now."""
+        low, high = (self.resolve(self.resource, bound) for bound in self.spec.range or (None, None))
+        inhibition = self.inhibition
+        return Bounds(low, high, self.floor, self.allow_stop, "" if inhibition is None else inhibition[1])
 
     @property
     def judgeable(self) -> bool:

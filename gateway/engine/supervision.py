@@ -40,6 +40,19 @@ class Supervision:
         self._clock, self._groups = clock, groups
         self._pulses: dict[str, Pulse] = {}
 
+    def retune(self, groups: Mapping[str, GroupTerms]) -> None:
+        """Other client groups, or other terms for them; the signs of life that were given count on."""
+        self._groups = groups
+
+    def again(self, point: Setpoint, slot: Slot) -> Lease:
+        """A held slot's lease under the terms of now: what is left of it never grows, and one that is new is whole."""
+        length_s, _ = self.terms(point, slot.origin.group)
+        if slot.failsafe or length_s == slot.lease.length_s:
+            return slot.lease
+        now = self._clock.monotonic()
+        left = min(self.lease_ends(slot) - now, length_s)
+        return replace(slot.lease, length_s=length_s, renewed=now + left - length_s)
+
     # -- signs of life -------------------------------------------------------------------------------------------
 
     def heartbeat(self, group: str, value: int) -> None:
@@ -54,6 +67,12 @@ class Supervision:
         """The group's last value, 0 before any, and seconds since it changed, None before it did."""
         pulse = self._pulses.get(group, Pulse(0))
         return pulse.value, None if pulse.changed is None else self._clock.monotonic() - pulse.changed
+
+    def slept(self, seconds: float) -> None:
+        """The machine was suspended: the last signs of life are so much older."""
+        for pulse in self._pulses.values():
+            if pulse.changed is not None:
+                pulse.changed -= seconds
 
     def gone(self, group: str) -> bool:
         """Whether a group that once wrote may not write any more."""

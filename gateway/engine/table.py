@@ -3,33 +3,37 @@
 Rules of this file: nothing awaits; subscribers are called once per step with every index that changed, after all
 values of the step (derived ones too) are in place; a bad sample without a value keeps the last one, so that
 `hold` can show it, and readers judge by quality; `time` is always that of the last good value, so that
-an age never looks fresh.
+an age never looks fresh; a point that a person forced shows that value to everybody, and what comes meanwhile stands
+aside until the force ends.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 
 from gateway.core.point import PointSpec
-from gateway.core.value import BAD, GOOD, STALE, Quality, Sample, Value
+from gateway.core.value import BAD, GOOD, STALE, Quality, Sample, Value, ValueKind
 from gateway.engine.ports import Clock
 
 Subscriber = Callable[[Sequence[int]], None]
 Derivation = Callable[[Sequence[Sample]], tuple[Value | None, Quality, str]]
 NEVER = -math.inf
+RETIRED = PointSpec(name="retired", kind=ValueKind.NUMBER, builtin=True, optional=True)
+"""What stands at the index of a point that the configuration does not have any more."""
 BAD_AFTER = 3.0
 """A value is bad after this many times its stale time."""
 
 
 class PointTable:
-    """All points by index; an index never changes while the process lives."""
+    """All points by index; an index never changes while the process lives, and waits for its point to come back."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self.names: list[str] = []
         self.specs: list[PointSpec] = []
         self._index: dict[str, int] = {}
+        self._retired: dict[str, int] = {}
         self._samples: list[Sample] = []
         self._not_good: set[int] = set()
         self._aging: dict[float, list[int]] = {}
@@ -38,6 +42,7 @@ class PointTable:
         self._subscribers: list[Subscriber] = []
         self._derived: dict[int, tuple[Sequence[int], Derivation]] = {}
         self._feeds: dict[int, list[int]] = {}
+        self._aside: dict[int, Sample] = {}
 
     def __len__(self) -> int:
         return len(self.names)
@@ -54,18 +59,59 @@ class PointTable:
         """
         if name in self._index:
             raise ValueError(name)
-        index = len(self.names)
-        self.names.append(name)
-        self.specs.append(spec)
+        index = self._retired.pop(name, len(self.names))
+        if index == len(self.names):
+            self.names.append(name)
+            self.specs.append(spec)
+            self._samples.append(Sample(None, BAD, reason, NEVER))
+        self.specs[index], self._samples[index] = spec, Sample(None, BAD, reason, NEVER)
         self._index[name] = index
-        self._samples.append(Sample(None, BAD, reason, NEVER))
         self._not_good.add(index)
+        self._age(index, spec, stale_after_s)
+        return index
+
+    def _age(self, index: int, spec: PointSpec, stale_after_s: float | None) -> None:
         if stale_after_s is None:
             measured = spec.read is not None and spec.command is None
             stale_after_s = spec.stale_after_s if measured else math.inf
         if stale_after_s != math.inf:
             self._aging.setdefault(stale_after_s, []).append(index)
-        return index
+
+    def _age_no_more(self, indices: Container[int]) -> None:
+        aging = {after: [i for i in old if i not in indices] for after, old in self._aging.items()}
+        self._aging = {after: left for after, left in aging.items() if left}
+
+    def respec(self, specs: Mapping[int, tuple[PointSpec, float | None]]) -> None:
+        """Gives points other specs, each with its stale time as in `add`; what they show stays until `forget`."""
+        self._age_no_more(specs)
+        for index, (spec, stale_after_s) in specs.items():
+            self.specs[index] = spec
+            self._age(index, spec, stale_after_s)
+            if spec.derive is None:
+                self._derive_no_more(index)
+
+    def retire(self, indices: Sequence[int]) -> None:
+        """Takes points out: nothing finds them any more. Their indices are kept for points of the same names."""
+        gone = frozenset(indices)
+        self._age_no_more(gone)
+        for index in indices:
+            self._derive_no_more(index)
+            del self._index[self.names[index]]
+            self._retired[self.names[index]] = index
+            self.specs[index] = RETIRED
+            self._samples[index] = Sample(None, BAD, "not in the configuration any more", NEVER)
+            self._blame.pop(index, None)
+            self._aside.pop(index, None)
+        self._aged -= gone
+        changed = list(indices)
+        self._rederive(self._fed_by(indices), changed)
+        self._notify(changed)
+        self._not_good -= gone
+
+    def _derive_no_more(self, target: int) -> None:
+        inputs, _ = self._derived.pop(target, ((), None))
+        for index in inputs:
+            self._feeds[index].remove(target)
 
     def rename(self, index: int, name: str) -> None:
         """Gives a point another full name (its resource was renamed in the product)."""
@@ -111,12 +157,14 @@ class PointTable:
         """Calls `subscriber` with the changed indices after every step."""
         self._subscribers.append(subscriber)
 
+    def unsubscribe(self, subscriber: Subscriber) -> None:
+        """Calls it no more; one that was never subscribed is fine."""
+        if subscriber in self._subscribers:
+            self._subscribers.remove(subscriber)
+
     def derive(self, target: int, inputs: Sequence[int], compute: Derivation) -> None:
         """Makes `target` a function of `inputs` (replacing an earlier one) and computes it now."""
-        old = self._derived.get(target)
-        if old is not None:
-            for index in old[0]:
-                self._feeds[index].remove(target)
+        self._derive_no_more(target)
         self._derived[target] = (inputs, compute)
         for index in inputs:
             self._feeds.setdefault(index, []).append(target)
@@ -128,6 +176,8 @@ class PointTable:
         """Takes the samples of one answer in one step."""
         changed: list[int] = []
         samples, blame, aged = self._samples, self._blame, self._aged
+        if self._aside:
+            batch = self._not_forced(batch)
         for index, new in batch:
             value, quality, reason, _ = new
             was, was_quality, was_reason, was_time = samples[index]
@@ -145,8 +195,52 @@ class PointTable:
         self._rederive(self._fed_by(changed), changed)
         self._notify(changed)
 
+    # -- out of service ------------------------------------------------------------------------------------------
+
+    def force(self, index: int, value: Value, reason: str) -> None:
+        """Shows `value` for a point, whatever its source says; `reason` begins with `OUT_OF_SERVICE`."""
+        self._aside.setdefault(index, self._samples[index])
+        self._samples[index] = Sample(value, GOOD, reason, self._clock.monotonic())
+        self._told([index])
+
+    def unforce(self, index: int) -> None:
+        """Shows what the source says again; a point that is not forced is left as it is."""
+        sample = self._aside.pop(index, None)
+        if sample is not None:
+            self._samples[index] = sample
+            self._told([index])
+
+    @property
+    def any_forced(self) -> bool:
+        """Whether any point shows a person's value."""
+        return bool(self._aside)
+
+    def is_forced(self, index: int) -> bool:
+        """Whether a person's value is shown for a point."""
+        return index in self._aside
+
+    def _told(self, changed: list[int]) -> None:
+        self._rederive(self._fed_by(changed), changed)
+        self._notify(changed)
+
+    def _not_forced(self, batch: Iterable[tuple[int, Sample]]) -> Iterable[tuple[int, Sample]]:
+        """What is left of a batch when the samples of forced points were put aside."""
+        for index, new in batch:
+            if index in self._aside:
+                self._put_aside(index, new)
+            else:
+                yield index, new
+
+    def _put_aside(self, index: int, new: Sample) -> None:
+        was = self._aside[index]
+        lost = new.value is None and new.quality > STALE
+        self._aside[index] = Sample(was.value, new.quality, new.reason, was.time) if lost else new
+
     def forget(self, indices: Iterable[int], reason: str) -> None:
         """Drops values that are not these points' any more: even the last known one is another equipment's."""
+        indices = list(indices)
+        for index in indices:
+            self._aside.pop(index, None)
         changed = [index for index in indices if self._samples[index].value is not None]
         for index in changed:
             self._samples[index] = Sample(None, BAD, reason, self._samples[index].time)
@@ -164,12 +258,21 @@ class PointTable:
     def _blame_waiting(self, indices: Iterable[int]) -> Iterable[int]:
         """Points that never had a value, or whose value grew old, show the newest reason at once."""
         for index in indices:
+            if index in self._aside:
+                continue
             old = self._samples[index]
             reason = self._blame[index]
             waiting = index in self._aged or (old.time == NEVER and old.quality is BAD)
             if waiting and old.reason != reason:
                 self._samples[index] = old._replace(reason=reason)
                 yield index
+
+    def slept(self, seconds: float) -> None:
+        """The machine was suspended, which no monotonic time counts: every measured value is so much older."""
+        for indices in self._aging.values():
+            for index in indices:
+                sample = self._samples[index]
+                self._samples[index] = sample._replace(time=sample.time - seconds)
 
     def tick(self) -> None:
         """Makes old values stale and stale ones bad; call about once a second."""
@@ -180,7 +283,7 @@ class PointTable:
             freshest = now - stale_after_s
             for index in [i for i in indices if samples[i][3] < freshest]:
                 sample = samples[index]
-                if sample.quality > STALE:
+                if sample.quality > STALE or index in self._aside:
                     continue
                 quality = BAD if now - sample.time > BAD_AFTER * stale_after_s else STALE
                 if quality is sample.quality:
@@ -217,10 +320,14 @@ class PointTable:
         now = self._clock.monotonic()
         for target in targets:
             inputs, compute = self._derived[target]
-            old = self._samples[target]
+            forced = self._aside.get(target)
+            old = forced or self._samples[target]
             value, quality, reason = compute([self._samples[index] for index in inputs])
             usable = value is not None and quality <= STALE
             new = Sample(value if usable else old.value, quality, reason, now if usable else old.time)
+            if forced is not None:
+                self._aside[target] = new
+                continue
             self._samples[target] = new
             if new[:3] != old[:3]:
                 changed.append(target)

@@ -1,4 +1,4 @@
-"""How many resources have no address of their own, by source and kind: no block was left, or no Modbus unit."""
+"""How many resources have no address of their own, by source and kind: no block was left, no unit, no device."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ log = structlog.get_logger("inventory")
 
 
 class Unassigned:
-    """The counts that alarms and `status` show, those without a unit among them (`unitless`).
+    """The counts that alarms and `status` show; `unitless` and `deviceless` are those without a unit or a device.
 
     `tell` brings them up to date, with one line when one has grown.
     """
@@ -17,6 +17,7 @@ class Unassigned:
     def __init__(self) -> None:
         self.counts: dict[tuple[str, str], int] = {}
         self.unitless: dict[tuple[str, str], int] = {}
+        self.deviceless: dict[tuple[str, str], int] = {}
         self._blockless: dict[tuple[str, str], int] = {}
         self._inner: dict[tuple[str, str], set[str]] = {}
 
@@ -36,9 +37,19 @@ class Unassigned:
         """One has a block, and every unit was taken; told with the others that the caller adds."""
         self.unitless[source, kind] = self.unitless.get((source, kind), 0) + 1
 
+    def forget(self, source: str) -> None:
+        """A source is laid out anew, or there is none any more: it is counted again."""
+        for counts in (self.counts, self.unitless, self.deviceless, self._blockless, self._inner):
+            for key in [key for key in counts if key[0] == source]:
+                del counts[key]
+
+    def device(self, source: str, kind: str) -> None:
+        """One has a block, and every virtual BACnet device was taken."""
+        self.deviceless[source, kind] = self.deviceless.get((source, kind), 0) + 1
+
     def tell(self, source: str, kind: str) -> None:
         key = (source, kind)
-        count = self._blockless.get(key, 0) + self.unitless.get(key, 0)
+        count = sum(each.get(key, 0) for each in (self._blockless, self.unitless, self.deviceless))
         if count > self.counts.get(key, 0):
             log.warning("addresses.full", source=source, kind=kind, without_address=count)
         self.counts[key] = count

@@ -17,7 +17,7 @@ from gateway.engine.commands import CommandDesk
 from gateway.engine.conditions import Conditions
 from gateway.engine.inventory import Inventory, Resource
 from gateway.engine.poller import Poller
-from gateway.engine.ports import Clock
+from gateway.engine.ports import BootClock
 from gateway.engine.table import BAD_AFTER, PointTable
 
 BACNET_GROUP = "bacnet"
@@ -26,6 +26,8 @@ HEARTBEAT_WRAPS = 0xFFFF
 SATURATED = 0xFFFE
 """The largest value of 16 bits; 0xFFFF says that there is none."""
 SOURCE_STALE_S = 15.0
+SLEPT_S = 5.0
+"""By how much CLOCK_BOOTTIME must have gained on the monotonic clock between two ticks to be called a suspension."""
 CERTIFICATE_WARN_S = 30 * 86400.0
 log = structlog.get_logger("vitals")
 
@@ -38,7 +40,7 @@ class Vitals:
         table: PointTable,
         inventory: Inventory,
         desk: CommandDesk,
-        clock: Clock,
+        clock: BootClock,
         *,
         version: str,
         map_hash: Callable[[], int],
@@ -46,12 +48,17 @@ class Vitals:
         self._table, self._inventory, self._desk, self._clock = table, inventory, desk, clock
         self._version, self._map_hash = version, map_hash
         self._started = clock.monotonic()
+        self._ahead_s = clock.boottime() - clock.monotonic()
         self._now = self._started
         self._beat = 0
         self._conditions = Conditions(table)
         self._ending: dict[str, float] = {}
         self.header: Resource | None = None
         self.pollers: Mapping[str, Poller] = {}
+
+    def forget(self) -> None:
+        """Resources have other points now."""
+        self._conditions.forget()
 
     @property
     def uptime_s(self) -> float:
@@ -67,6 +74,7 @@ class Vitals:
     def tick(self) -> None:
         """One second's work, in one synchronous step after staleness was judged."""
         self._now = self._clock.monotonic()
+        self._wake_up()
         self._beat = (self._beat + 1) % HEARTBEAT_WRAPS
         self._table.tick()
         self._desk.tick()
@@ -79,6 +87,19 @@ class Vitals:
                 self._conditions.judge(resource, self._now, batch)
         self._header(batch)
         self._table.update(batch.items())
+
+    def _wake_up(self) -> None:
+        """A machine that was suspended is as an outage of that length: nothing it knew is fresh (FAULTS H08)."""
+        ahead_s = self._clock.boottime() - self._clock.monotonic()
+        slept_s, self._ahead_s = ahead_s - self._ahead_s, ahead_s
+        if slept_s < SLEPT_S:
+            return
+        log.warning("machine.slept", seconds=round(slept_s))
+        for poller in self.pollers.values():
+            if poller.health.last_good is not None:
+                poller.health.last_good -= slept_s
+        self._table.slept(slept_s)
+        self._desk.slept(slept_s)
 
     def _put(self, batch: dict[int, Sample], index: int, value: Value | None) -> None:
         batch[index] = Sample(value, GOOD, "", self._now)
@@ -120,6 +141,7 @@ class Vitals:
             "magic": MAGIC,
             "layout_version": LAYOUT_VERSION,
             "map_hash": self._map_hash(),
+            "map_hash_text": f"{self._map_hash():016x}",
             "heartbeat": self._beat,
             "uptime_s": int(self.uptime_s),
             "sources_good": good,
@@ -143,7 +165,13 @@ class Vitals:
     def _flags(self) -> int:
         """The bits that `addressing.builtin.FLAGS` names."""
         desk = self._desk
-        bits = (bool(desk.fault), desk.policy.dry_run, desk.policy.read_only, bool(desk.masked()))
+        bits = (
+            bool(desk.fault),
+            desk.policy.dry_run,
+            desk.policy.read_only,
+            bool(desk.masked()),
+            self._table.any_forced,
+        )
         return sum(bit << place for place, bit in enumerate(bits))
 
     def alarms_active(self) -> int:

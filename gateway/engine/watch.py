@@ -17,6 +17,8 @@ WRONG = {
     WriteStatus.OVERRIDDEN: "the product holds another value than asked",
 }
 
+KINDS = ("command", "unknown", "masked", "failsafe", "found", "lifted", "foreign", "downtime", "clock", "expired")
+
 
 class Watch:
     """Sets and clears the alarms of commandable points."""
@@ -25,6 +27,13 @@ class Watch:
         self._table, self._alarms = table, alarms
         self._reasons: dict[Setpoint, dict[int, str]] = {}
         self._repeated: dict[Setpoint, str] = {}
+
+    def forget(self, point: Setpoint) -> None:
+        """The point is no more: nothing about it is worth a look."""
+        self._reasons.pop(point, None)
+        self._repeated.pop(point, None)
+        for kind in KINDS:
+            self._clear(kind, point)
 
     def _set(self, kind: str, point: Setpoint, text: str) -> None:
         key, full = f"{kind} {point.key}", f"{self._table.names[point.index]}: {text}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from gateway.addressing import PlacedPoint, PlacedRegister
+from gateway.addressing import PlacedObject, PlacedPoint, PlacedRegister
 from gateway.core.value import STALE, Quality, Sample
 
 POINT_KEYS = ("point", "type", "unit", "access", "modbus", "bacnet", "value", "quality", "reason", "age_s")
@@ -18,13 +18,13 @@ EXTRA_KEYS = ("scale", "word_order", "byte_order", "modbus_also", "bacnet_also")
 def point_row(point: PlacedPoint, name: str, device: int | None, sample: Sample | None, now: float) -> dict[str, Any]:
     """A JSON-ready row; registers are 0-based, `type` is that of the first register.
 
+    `device` is the gateway's own BACnet device, None without BACnet.
+
     Without a sample (no running daemon) value, quality, reason and age_s are null; so is the value of a bad point.
     """
     spec = point.spec
     modbus = [_register(register) for register in point.registers]
-    bacnet = [{"device": device, "object": o.object, "instance": o.instance} for o in point.objects]
-    if device is None:
-        bacnet = []
+    bacnet = [_object(point, device, o) for o in point.objects] if device is not None else []
     row: dict[str, Any] = {
         "point": name,
         "type": _type(point.registers[0]) if modbus else str(spec.kind),
@@ -54,6 +54,12 @@ def point_row(point: PlacedPoint, name: str, device: int | None, sample: Sample 
     if bacnet[1:]:
         row["bacnet_also"] = bacnet[1:]
     return row
+
+
+def _object(point: PlacedPoint, own: int, served: PlacedObject) -> dict[str, Any]:
+    """`virtual` stands there only for a device behind the gateway's router."""
+    place = {"device": own, "object": served.object, "instance": served.instance}
+    return place if point.device is None else {**place, "device": point.device.instance, "virtual": True}
 
 
 def _type(register: PlacedRegister) -> str:

@@ -77,6 +77,7 @@ class _KindCompiler:
         if self.name in BUILT_IN:
             self.found.fault(at, f"the resource `{self.name}` is built in; choose another name")
         points = PointCompiler(self.name, model, self.file, self.near, self.found, outermost(self.file, self.name))
+        self._check_cards()
         modbus, bacnet = model.modbus, model.bacnet
         capacity = modbus.capacity if modbus else BACNET_ONLY_CAPACITY
         return KindSpec(
@@ -91,6 +92,14 @@ class _KindCompiler:
             actions=compile_actions(self.name, model, self.near, self.found),
             actions_at=self._actions_at(),
         )
+
+    def _check_cards(self) -> None:
+        """A card shows one current, one power, ... of its resource."""
+        shown: dict[str, str] = {}
+        for key, point in self.model.points.items():
+            if point.card is not None and shown.setdefault(point.card, key) != key:
+                text = f"{shown[point.card]!r} is the card's {point.card} already"
+                self.found.fault((*self.at, "points", key, "card"), text)
 
     def _actions_at(self) -> Region | None:
         own = self.model.modbus.actions if self.model.modbus else None

@@ -9,6 +9,9 @@ from pydantic_core import CoreSchema
 
 from gateway.config.check import Strict, WrongKeyError, in_words
 from gateway.config.duration import Duration
+from gateway.core.point import Card
+from gateway.core.trend import DEFAULT_BUFFER, LEAST_EVERY_S, MOST_BUFFER, MOST_EVERY_S
+from gateway.mapping.alarm_models import AlarmModel
 from gateway.mapping.command_models import ActionModel, CommandModel, FactorKey, Key
 
 Order = Literal["big", "little"]
@@ -137,6 +140,25 @@ class ObjectModel(Strict):
     at: int = Field(ge=0, description="offset in the block's instances")
     cov_increment: float | None = Field(None, ge=0)
     receipt: int | None = Field(None, ge=0, description="offset of the receipt objects")
+    trend: int | None = Field(
+        None, ge=0, description="offset of the point's Trend Log; that of a command's `applied` is the next one"
+    )
+
+
+class TrendModel(Strict):
+    """What is kept of a point's values, for the page's charts and for a BACnet Trend Log."""
+
+    every: Duration | None = Field(None, description="a record at each multiple of this local time, 1s or more")
+    on_change: bool = Field(False, description="true, instead of every: a record for each change")
+    buffer: int = Field(DEFAULT_BUFFER, ge=2, le=MOST_BUFFER, description="records kept; the oldest goes first")
+
+    @model_validator(mode="after")
+    def _one(self) -> TrendModel:
+        if (self.every is None) != self.on_change:
+            raise ValueError("say either every: DURATION or on_change: true")
+        if self.every is not None and not LEAST_EVERY_S <= self.every <= MOST_EVERY_S:
+            raise WrongKeyError("every", "must be 1s to 1d")
+        return self
 
 
 class Inherited(Strict):
@@ -164,9 +186,12 @@ class PointModel(Inherited):
     absent: float | bool | str | None = None
     optional: bool = False
     frozen_after: Duration | None = Field(None, description="a number unchanged for so long is stale")
+    card: Card | None = Field(None, description="as what the page's card of the resource shows it; one point for each")
     derive: DeriveModel | None = None
     skip_bad: bool = False
     range: Annotated[list[FactorKey], Field(min_length=2, max_length=2)] | None = None
+    alarm: AlarmModel | None = Field(None, description="when it is an alarm, and who is told")
+    trend: TrendModel | None = Field(None, description="its history is kept; that of a command's `applied` as well")
     command: CommandModel | None = None
     modbus: Annotated[list[RegisterModel], BeforeValidator(_as_list), _OneOrMore()] = Field(default_factory=list)
     bacnet: Annotated[list[ObjectModel], BeforeValidator(_as_list), _OneOrMore()] = Field(default_factory=list)

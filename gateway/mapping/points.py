@@ -20,9 +20,11 @@ from gateway.core.value import (
     string_converter,
 )
 from gateway.mapping import models
+from gateway.mapping.alarms import compile_alarm
 from gateway.mapping.command_models import FactorModel
 from gateway.mapping.commands import compile_command, factor
 from gateway.mapping.findings import Findings, Nearest
+from gateway.mapping.trends import compile_trend
 
 _STALE_READS = 3.0
 _STALE_AT_LEAST_S = 15.0
@@ -102,6 +104,9 @@ class PointCompiler:
             receipt_instance=next((item.receipt for item in model.bacnet if item.receipt is not None), None),
             stale_after_s=self._stale_after_s(model, near, read),
             frozen_after_s=model.frozen_after,
+            card=model.card,
+            trend=compile_trend(model, kind, at, self.found),
+            alarm=compile_alarm(model, kind, self.model, at, self.found),
         )
 
     def _read_of(self, model: models.PointModel, at: KeyPath) -> models.ReadModel | None:

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from typing import Any
 
 from gateway.core.errors import BadAnswer, CredentialsRefused, Refused, SessionLost, SourceError, Unreachable
@@ -158,6 +158,18 @@ class Session(ABC):
         except SourceError as error:
             return str(error)
         return ""
+
+    @contextlib.asynccontextmanager
+    async def between_logins(self) -> AsyncIterator[None]:
+        """While this is held, no login, logout or renewal is under way."""
+        async with self._lock:
+            yield
+
+    async def leave(self) -> str:
+        """As `close`, once the requests under way have ended."""
+        async with self._lock:
+            await self._still.wait()
+            return await self.close()
 
     async def request(self, method: str, path: str, body: Any = None) -> Answer:
         """One request in the session; a 401 is answered by one new login and the same request once more.

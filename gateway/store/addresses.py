@@ -12,6 +12,7 @@ from gateway.addressing import LAST_UNIT, Entry
 from gateway.config.check import Strict, validate
 from gateway.config.strict_yaml import read_yaml
 from gateway.core.errors import ConfigError, Fault
+from gateway.core.point import MOST_DEVICES
 
 VERSION = 2
 """2 brought `certificates` and the optional members of a row; version 1 is read as well."""
@@ -45,6 +46,8 @@ class _Row(Strict):
     retired: bool = False
     unit: int | None = Field(None, ge=1, le=LAST_UNIT)
     unit_block: int = Field(0, ge=0)
+    device: int | None = Field(None, ge=0, lt=MOST_DEVICES)
+    device_block: int = Field(0, ge=0)
 
 
 class _AddressFile(Strict):
@@ -69,6 +72,8 @@ def _row(entry: Entry) -> str:
     more += ["forgotten: true"] * entry.forgotten + ["retired: true"] * entry.retired
     if entry.unit is not None:
         more += [f"unit: {entry.unit}", f"unit_block: {entry.unit_block}"]
+    if entry.device is not None:
+        more += [f"device: {entry.device}", f"device_block: {entry.device_block}"]
     return ", ".join((f"{names}, id: {_text(entry.id)}, block: {entry.block}", *more))
 
 
@@ -110,6 +115,7 @@ def read_addresses(path: Path) -> tuple[Addresses, list[Fault]]:
     names: set[tuple[str, str, str]] = set()
     blocks: set[tuple[str, str, int]] = set()
     seats: set[tuple[str, int, int]] = set()
+    stands: set[tuple[str, int, int]] = set()
     for i, row in enumerate(rows):
         name, block = (row.source, row.kind, row.name), (row.source, row.kind, row.block)
         twice = not row.retired and name in names
@@ -123,4 +129,9 @@ def read_addresses(path: Path) -> tuple[Addresses, list[Fault]]:
             if seat in seats:
                 faults.append(document.fault(("blocks", i, "unit"), "this unit and unit_block stand twice"))
             seats.add(seat)
+        if row.device is not None:
+            stand = (row.kind, row.device, row.device_block)
+            if stand in stands:
+                faults.append(document.fault(("blocks", i, "device"), "this device and device_block stand twice"))
+            stands.add(stand)
     return Addresses([Entry(**row.model_dump()) for row in rows], model.certificates), faults

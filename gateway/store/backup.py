@@ -23,6 +23,7 @@ from typing import Any
 
 from gateway.core.errors import GatewayError
 from gateway.store.generation import GENERATION
+from gateway.store.installation import NOT_IN_BACKUP
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -75,7 +76,7 @@ def state_files(folder: Path, secrets: Sequence[Path]) -> list[Path]:
     for base, folders, names in os.walk(folder):
         if Path(base) == folder:
             folders[:] = [name for name in folders if name != "tokens"]
-            names = [name for name in names if name not in {"lock", GENERATION}]  # noqa: PLW2901
+            names = [name for name in names if name not in {"lock", GENERATION, *NOT_IN_BACKUP}]  # noqa: PLW2901
         for name in names:
             path = Path(base) / name
             with contextlib.suppress(FileNotFoundError):

@@ -17,6 +17,7 @@ from gateway.store.addresses import Addresses, addresses_text, read_addresses
 from gateway.store.files import link, replace
 
 ADDRESSES = "addresses.yaml"
+TOKENS = "tokens"
 
 
 class StateInUse(ConfigError):
@@ -124,7 +125,7 @@ class Store:
             return
 
     def _token(self, source: str) -> Path:
-        return self.folder / "tokens" / source
+        return self.folder / TOKENS / source
 
 
 def _fault(folder: Path, path: str, text: str) -> ConfigError:

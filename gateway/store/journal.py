@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import structlog
 
+from gateway.core.histogram import Histogram
 from gateway.engine.ports import Clock, Evidence
 from gateway.store.database import Connect, connect
 from gateway.store.opening import Opening
 from gateway.store.writer import Bounds, Writer
 
 COMMIT_S = 0.5
+COMMIT_BOUNDS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, COMMIT_S)
 CLOSE_S = 2.0
 log = structlog.get_logger("journal")
 
@@ -31,6 +33,7 @@ class SqliteJournal:
     Attributes:
         fault: why what was accepted is not on the disk, in words; "" when everything is.
         found: what happened to the command state before this start, in words; "" when nothing did.
+        commits: how long a command waited for the disk; `events`: records by event and protocol since the start.
         on_fault: called whenever `fault` has come, changed or gone, before anybody is answered.
     """
 
@@ -39,6 +42,9 @@ class SqliteJournal:
         self.fault = ""
         self.found = ""
         self.on_fault: Callable[[], None] = _nobody
+        self.commits = Histogram(COMMIT_BOUNDS_S)
+        self.events: Counter[tuple[str, str]] = Counter()
+        self._oldest: float | None = None
         self._writer: Writer | None = None
         self._restored: dict[str, Any] = {}
         self._ticket = self._unsafe = 0
@@ -82,6 +88,7 @@ class SqliteJournal:
 
     async def commit(self, states: Mapping[str, Any], evidence: Sequence[Evidence]) -> bool:
         """Returns True once both are on the disk; False when that failed, takes over 500 ms, or `fault` is set."""
+        began = self._clock.monotonic()
         self.note(states, evidence)
         if self.fault:
             self._unsafe = self._ticket
@@ -89,6 +96,7 @@ class SqliteJournal:
         answer: asyncio.Future[bool] = self._loop.create_future()
         self._asked.append((self._ticket, answer))
         await asyncio.wait([answer], timeout=COMMIT_S)
+        self.commits.observe(self._clock.monotonic() - began)
         if answer.done():
             return answer.result()
         self._raise(f"the disk needs longer than {COMMIT_S:g} s")
@@ -99,9 +107,17 @@ class SqliteJournal:
         if self._writer is None:
             raise RuntimeError("the journal is not open")
         self._ticket += 1
+        if self._oldest is None:
+            self._oldest = self._clock.monotonic()
+        self.events.update((event.event, event.origin.protocol) for event in evidence)
         texts = {key: None if value is None else json.dumps(value, allow_nan=False) for key, value in states.items()}
         now = self._clock.wall()
         self._writer.put(self._ticket, texts, [(now, event) for event in evidence])
+
+    @property
+    def waiting_s(self) -> float:
+        """For how long the disk has not taken what it was given, 0 when it has everything."""
+        return 0.0 if self._oldest is None else self._clock.monotonic() - self._oldest
 
     def _in_loop(self, call: Callable[[Any], None]) -> Callable[[Any], None]:
         def pass_on(argument: Any) -> None:
@@ -114,6 +130,7 @@ class SqliteJournal:
 
     def _on_committed(self, ticket: int) -> None:
         self._answer(ticket, on_disk=True)
+        self._oldest = None if ticket >= self._ticket else self._clock.monotonic()
         if self.fault and ticket >= self._unsafe:
             self.fault = ""
             log.info("journal.restored")

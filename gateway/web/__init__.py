@@ -2,5 +2,6 @@
 
 from gateway.web.control import ANSWER_S, ControlError, ControlPort, ControlServer, ask_daemon
 from gateway.web.health import HealthServer
+from gateway.web.metrics import MetricsRoute
 
-__all__ = ["ANSWER_S", "ControlError", "ControlPort", "ControlServer", "HealthServer", "ask_daemon"]
+__all__ = ["ANSWER_S", "ControlError", "ControlPort", "ControlServer", "HealthServer", "MetricsRoute", "ask_daemon"]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import grp
+import os
 import pwd
 import socket
 import struct
@@ -15,6 +18,8 @@ from aiohttp import web
 
 from gateway.core.errors import CommandRejected, CorrectionRefused, GatewayError
 
+OPERATORS = "evce-gateway"
+"""The group whose members may use the command line (SupplementaryGroups= of our units)."""
 LARGEST_REQUEST = 64 * 1024
 ANSWER_S = 10.0
 NOT_FOUND = 404
@@ -39,11 +44,17 @@ class ControlPort(Protocol):
     ) -> dict[str, Any]:
         """Writes (value None releases) until a Unix time, None: for an hour; raises KeyError or CommandRejected."""
 
+    def map(self) -> dict[str, Any]:
+        """The map as it is served: `map_hash` and `points`."""
+
+    def publish(self, user: str, *, accept_moves: bool) -> list[str]:
+        """Freezes the map that is served; returns what was done in sentences; raises CorrectionRefused."""
+
     def correct(self, verb: str, names: list[str], to: str, user: str) -> list[str]:
         """Corrects the address book; returns what was done in sentences; raises CorrectionRefused or ValueError."""
 
-    def reload(self, user: str) -> dict[str, Any]:
-        """Takes over what a running gateway can: sentences, `done` and `refused`."""
+    async def reload(self, user: str, *, accept_moves: bool) -> dict[str, Any]:
+        """Takes over what has changed in the files: sentences, `done` and `refused`."""
 
     async def passwd(self, source: str, new: str, user: str, *, unfinished: bool) -> dict[str, Any]:
         """Changes a source's password, or settles an unfinished change to `new`; raises ValueError."""
@@ -70,6 +81,8 @@ class ControlServer:
         app.router.add_get("/status", self._give(self._port.status))
         app.router.add_get("/points", self._give(self._port.points))
         app.router.add_get("/addresses", self._give(self._port.addresses))
+        app.router.add_get("/map", self._give(self._port.map))
+        app.router.add_post("/publish", self._publish)
         app.router.add_post("/read", self._read)
         app.router.add_post("/write", self._write)
         app.router.add_post("/addresses", self._correct)
@@ -80,6 +93,14 @@ class ControlServer:
         self._path.unlink(missing_ok=True)
         await web.UnixSite(self._runner, str(self._path)).start()
         self._path.chmod(0o660)
+        self._admit()
+
+    def _admit(self) -> None:
+        """Gives the socket to the group of operators, if the unit made this process a member of it."""
+        with contextlib.suppress(KeyError, OSError):
+            group = grp.getgrnam(OPERATORS).gr_gid
+            if group in os.getgroups():
+                os.chown(self._path, -1, group)
 
     async def stop(self) -> None:
         """Stops serving and removes the socket."""
@@ -109,7 +130,16 @@ class ControlServer:
         return web.json_response(await self._port.write(body["point"], body["value"], slot, user, until=until))
 
     async def _reload(self, request: web.Request) -> web.Response:
-        return web.json_response(self._port.reload(_user(request)))
+        match await request.json():
+            case {"accept_moves": bool(accept_moves), **rest} if not rest:
+                return web.json_response(await self._port.reload(_user(request), accept_moves=accept_moves))
+        raise ValueError("the body must be an object with accept_moves, true or false")
+
+    async def _publish(self, request: web.Request) -> web.Response:
+        match await request.json():
+            case {"accept_moves": bool(accept_moves), **rest} if not rest:
+                return web.json_response({"said": self._port.publish(_user(request), accept_moves=accept_moves)})
+        raise ValueError("the body must be an object with accept_moves, true or false")
 
     async def _passwd(self, request: web.Request) -> web.Response:
         body = await request.json()

@@ -6,12 +6,14 @@ from collections.abc import Callable
 
 from aiohttp import web
 
+from gateway.web.metrics import MetricsRoute
+
 
 class HealthServer:
     """One route on the web listener."""
 
-    def __init__(self, host: str, port: int, healthy: Callable[[], bool]) -> None:
-        self._host, self._port, self._healthy = host, port, healthy
+    def __init__(self, host: str, port: int, healthy: Callable[[], bool], metrics: MetricsRoute) -> None:
+        self._host, self._port, self._healthy, self._metrics = host, port, healthy, metrics
         self._runner: web.AppRunner | None = None
 
     async def start(self) -> None:
@@ -22,6 +24,7 @@ class HealthServer:
         """
         app = web.Application(client_max_size=1024)
         app.router.add_get("/healthz", self._health)
+        app.router.add_get("/metrics", self._metrics.answer)
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
         await self._runner.setup()
         try:

@@ -117,7 +117,7 @@ async def test_H04_a_broken_file_leaves_what_runs_as_it_is_and_names_the_place(t
         text = running.files.config.read_text()
         running.files.config.write_text(text + "nonsense: 1\n")
         line = len(text.splitlines()) + 1
-        refused = running.daemon.logins.reload("SIGHUP").refused
+        refused = (await running.daemon.reload("SIGHUP")).refused
         assert refused[0].endswith("config.yaml differs from what is running: restart the gateway to use it")
         assert f"config.yaml:{line}:1: nonsense" in refused[1]
         assert refused[1].startswith("and it would not start: ")
@@ -149,7 +149,7 @@ async def test_U12_a_systemd_credential_needs_a_restart_and_says_so(tmp_path, mo
         running.daemon.pollers["evce"].retry()
         await until(lambda: len(logins(running.evce)) == 2)
         assert "refused; next try" in health.reason
-        done = running.daemon.logins.reload("anna").done
+        done = (await running.daemon.reload("anna")).done
         assert done[0] == (
             "evce: a systemd credential is only read at start: restart the service to use another password"
         )

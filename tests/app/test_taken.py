@@ -35,7 +35,7 @@ async def test_U02_U13_status_says_taken_with_an_alarm_and_nobody_logs_in_meanwh
         assert "taken by another login; pausing 5 min, next try" in source["reason"]
         assert 290 < source["retry_in_s"] <= 300
         assert status["alarms"] >= 1
-        (told,) = [line for line in running.daemon.logins.reload("anna").done if "the pause goes on" in line]
+        (told,) = [line for line in (await running.daemon.reload("anna")).done if "the pause goes on" in line]
         end = datetime.fromtimestamp(clock.wall() + poller.health.next_try - clock.monotonic()).astimezone()
         assert told == f"{name}: another login takes its session; the pause goes on until {end:%H:%M}"
         assert poller.health.state == "taken"

@@ -1,15 +1,17 @@
 """The Modbus server beside libmodbus's and pymodbus's own, under the same load, interleaved in one run.
 
-    python -m tests.benchmarks.modbus [--quick]
+    python -m tests.benchmarks.modbus [--rounds 15] [--seconds 1] [--only NAME ...]
 
 Needs gcc and libmodbus-dev. Each round measures every server once for each load (1 and 16 connections, 10 and 125
 registers); ours has a table with 8,000 values changing per second behind it, on asyncio's loop and on uvloop's.
 Prints requests per second, the latency's 99th percentile, CPU time per request, and the ratio to libmodbus (median of
-the rounds' ratios). Asserts no timing; exits 1 when a server gave a wrong answer.
+the rounds' ratios): a neighbour on the machine spoils a round, seldom most of many short ones. Asserts no timing;
+exits 1 when a server gave a wrong answer.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import contextlib
 import math
@@ -30,8 +32,7 @@ from gateway.addressing import Span
 from gateway.core.value import GOOD, Sample
 from tests.benchmarks.rig import REPO, TICK_S, BrokenError
 
-QUICK = "--quick" in sys.argv
-ROUNDS, SECONDS = (2, 1.0) if QUICK else (5, 3.0)
+ROUNDS, SECONDS, WARM_S = 15, 1.0, 0.5
 LOADS = ((1, 10), (1, 125), (16, 10), (16, 125))
 SERVERS = ("libmodbus", "ours", "ours on uvloop", "stock pymodbus")
 VALUES, UPDATES_PER_S, STEPS_PER_S = 8000, 8000, 10
@@ -132,44 +133,49 @@ def cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) * TICK_S
 
 
-def measure(load: Path, pid: int, port: int, connections: int, quantity: int) -> Seen:
-    """One load on one server."""
+def measure(load: Path, pid: int, port: int, kind: tuple[int, int], seconds: float) -> Seen:
+    """One load on one server: connections and quantity."""
     before = cpu_s(pid)
-    made = subprocess.run(
-        [load, str(port), str(connections), str(quantity), str(SECONDS)], capture_output=True, text=True, check=False
-    )
+    made = subprocess.run([load, str(port), *map(str, kind), str(seconds)], capture_output=True, text=True, check=False)
     if made.returncode:
         raise BrokenError(f"the load client failed: {made.stderr.strip()}")
     rate, _, p99_us, wrong = (float(word) for word in made.stdout.split())
     if wrong:
         raise BrokenError(f"{wrong:.0f} wrong answers")
-    return Seen(rate, p99_us / 1000, (cpu_s(pid) - before) * 1e6 / (rate * (SECONDS + 0.5)))
+    return Seen(rate, p99_us / 1000, (cpu_s(pid) - before) * 1e6 / (rate * (seconds + WARM_S)))
 
 
 def main() -> int:
     """Prints the table; 0 when every answer was right."""
-    if "--serve" in sys.argv:
-        serve(sys.argv[sys.argv.index("--serve") + 1])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--seconds", type=float, default=SECONDS)
+    parser.add_argument("--only", nargs="+", choices=SERVERS[1:], default=SERVERS[1:], metavar="NAME")
+    parser.add_argument("--serve", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.serve:
+        serve(options.serve)
         return 0
+    names = [SERVERS[0], *options.only]
     seen: dict[tuple[str, tuple[int, int]], list[Seen]] = {}
     try:
         with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
             load, libmodbus = build(Path(folder))
-            running = {name: stack.enter_context(started(name, libmodbus)) for name in SERVERS}
-            for _ in range(ROUNDS):
+            running = {name: stack.enter_context(started(name, libmodbus)) for name in names}
+            for _ in range(options.rounds):
                 for kind in LOADS:
                     for name, (pid, port) in running.items():
-                        seen.setdefault((name, kind), []).append(measure(load, pid, port, *kind))
+                        seen.setdefault((name, kind), []).append(measure(load, pid, port, kind, options.seconds))
     except BrokenError as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    show(seen)
+    show(seen, names, f"{options.rounds} interleaved rounds of {options.seconds:g} s")
     return 0
 
 
-def show(seen: dict[tuple[str, tuple[int, int]], list[Seen]]) -> None:
+def show(seen: dict[tuple[str, tuple[int, int]], list[Seen]], names: list[str], title: str) -> None:
     """Medians, and the median of the paired ratios to libmodbus."""
-    table = Table(title=f"{ROUNDS} interleaved rounds of {SECONDS:g} s", box=None, header_style="bold")
+    table = Table(title=title, box=None, header_style="bold")
     for column in (
         "connections x registers",
         "server",
@@ -182,7 +188,7 @@ def show(seen: dict[tuple[str, tuple[int, int]], list[Seen]]) -> None:
         table.add_column(column, justify="right" if column not in ("server",) else "left")
     for kind in LOADS:
         base = seen["libmodbus", kind]
-        for name in SERVERS:
+        for name in names:
             rows = seen[name, kind]
             rates = [mine.rate / theirs.rate for mine, theirs in zip(rows, base, strict=True)]
             tails = [mine.p99_ms / theirs.p99_ms for mine, theirs in zip(rows, base, strict=True)]

@@ -16,6 +16,7 @@ import time
 
 from gateway import telemetry
 from gateway.addressing import Span
+from gateway.app.loop import run_loop
 from gateway.core.value import GOOD, Sample
 from tests.benchmarks.rig import REPO
 from tests.servers.modbus.conftest import BMS, Bench, adu, read
@@ -99,5 +100,5 @@ async def measure() -> int:
 
 if __name__ == "__main__":
     if "--serve" in sys.argv:
-        asyncio.run(serve())
+        run_loop(serve())
     sys.exit(asyncio.run(measure()))

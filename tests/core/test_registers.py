@@ -118,10 +118,11 @@ def test_no_text_is_nul_and_no_bit_is_0() -> None:
 def test_U32_integers_saturate_and_never_show_the_sentinel(name: str, word: Order, byte: Order) -> None:
     number = NUMBERS[name]
     encode, decode = encoder(kind(name), 1, word, byte), decoder(kind(name), 1, word, byte)
+    tenths = encoder(kind(name), 0.1, word, byte)
     for value, wanted in ((10**30, number.high), (-(10**30), number.low), (1e300, number.high), (-1e300, number.low)):
-        data = encode(value)
-        assert decode(data) == wanted
-        assert data != sentinel(kind(name), word, byte)
+        for data in (encode(value), tenths(value), tenths(value * 10**8), encode(math.copysign(math.inf, value))):
+            assert decode(data) == wanted
+            assert data != sentinel(kind(name), word, byte)
 
 
 def test_floats_saturate_at_the_largest_number() -> None:

@@ -50,10 +50,13 @@ POLICY = Policy(floor=6.0, allow_stop=False, dry_run=False)
 
 
 class Clock:
-    """Real time, and what a test adds to it; `jumped` is what somebody did to the wall clock alone."""
+    """Real time, and what a test adds to it; `jumped` is what somebody did to the wall clock alone.
+
+    `asleep` is for how long the machine was suspended.
+    """
 
     def __init__(self) -> None:
-        self.added = self.jumped = 0.0
+        self.added = self.jumped = self.asleep = 0.0
         self.boot = "this boot"
         self.synced = True
 
@@ -61,10 +64,10 @@ class Clock:
         return time.monotonic() + self.added
 
     def wall(self) -> float:
-        return time.time() + self.added + self.jumped
+        return time.time() + self.added + self.asleep + self.jumped
 
     def boottime(self) -> float:
-        return self.monotonic()
+        return self.monotonic() + self.asleep
 
     def boot_id(self) -> str:
         return self.boot

@@ -127,11 +127,22 @@ def context_octets(number: int, value: bytes) -> bytes:
     return header(number, True, len(value)) + value
 
 
+def context_text(number: int, value: str) -> bytes:
+    """A context-tagged CharacterString in UTF-8."""
+    return in_context(number, text(value))
+
+
+def in_context(number: int, value: bytes) -> bytes:
+    """An application-tagged value (no Boolean, which has no content) with context tag `number` instead."""
+    first = value[0]
+    return bytes(((number << 4) | CONTEXT | first & 0x07,)) + value[1:]
+
+
 def opening(number: int) -> bytes:
-    """An opening tag."""
-    return bytes(((number << 4) | CONTEXT | OPENING,))
+    """An opening tag; numbers from 15 on have an octet of their own (clause 20.2.1.2)."""
+    return bytes(((number << 4) | CONTEXT | OPENING,)) if number < 15 else bytes((0xF0 | CONTEXT | OPENING, number))
 
 
 def closing(number: int) -> bytes:
     """A closing tag."""
-    return bytes(((number << 4) | CONTEXT | CLOSING,))
+    return bytes(((number << 4) | CONTEXT | CLOSING,)) if number < 15 else bytes((0xF0 | CONTEXT | CLOSING, number))

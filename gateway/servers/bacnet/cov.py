@@ -18,6 +18,7 @@ from typing import NamedTuple
 from bacpypes3.pdu import Address
 
 from gateway.servers.bacnet import codec
+from gateway.servers.bacnet.board import Board
 from gateway.servers.bacnet.device import APDU_RETRIES, APDU_TIMEOUT_MS
 from gateway.servers.bacnet.points import PointRecord
 from gateway.servers.bacnet.services import MOST_OCTETS
@@ -37,29 +38,34 @@ SIMPLE_ACK = 2
 ANSWER_S = APDU_TIMEOUT_MS / 1000
 CONFIRMED_HEAD = 0x00
 NO_SEGMENTS_1476 = 0x05
+MOST_INVOKE = 0x7F
+"""Invoke identifiers beyond this are of event notifications to the same peer."""
 
 
 class Datagram(NamedTuple):
-    """An APDU to send, and where to."""
+    """An APDU to send, and where to; `device` is the virtual one that sends it, 0 for the gateway's own."""
 
     apdu: bytes
     destination: Address
+    device: int = 0
 
 
 class Cov:
-    """The notifications of one device.
+    """The notifications of all devices.
 
     Args:
-        store: the objects; tells of their changes.
+        board: tells of changes.
         per_peer, total: how many subscriptions there may be.
         now: monotonic time in seconds.
         wake: called when something new waits to be sent.
     """
 
     def __init__(
-        self, store: ObjectStore, *, per_peer: int, total: int, now: Callable[[], float], wake: Callable[[], None]
+        self, board: Board, *, per_peer: int, total: int, now: Callable[[], float], wake: Callable[[], None]
     ) -> None:
-        self._store = store
+        self._stores: dict[int, ObjectStore] = {}
+        self._own = 0
+        self._held: dict[int, list[Subscription]] = {}
         self._now = now
         self._wake = wake
         self._log = Sparing(logging.getLogger(__name__))
@@ -67,13 +73,19 @@ class Cov:
         self._ready: deque[Subscriber] = deque()
         self._later: list[tuple[float, int, Subscription]] = []
         self._flying: dict[Address, Subscriber] = {}
-        self.book = Book(store.device.key, per_peer, total)
+        self.book = Book(per_peer, total)
         self.sent = 0
         self.dropped = 0
-        self.muted = False
-        """Whether nothing may be sent of our own accord (DeviceCommunicationControl); changes are kept meanwhile."""
-        store.observe(self.book.watched, self.changed)
-        store.device.live[Prop.ACTIVE_COV_SUBSCRIPTIONS] = self.active
+        self.muted: set[int] = set()
+        """Devices that may send nothing of their own accord (DeviceCommunicationControl); changes are kept."""
+        board.observe(self.book.watched, self.changed)
+
+    def serve(self, store: ObjectStore) -> None:
+        """Takes subscriptions to the objects of one more device; the first is the gateway's own."""
+        key = store.device.key
+        self._own = self._own or key
+        self._stores[key] = store
+        store.device.live[Prop.ACTIVE_COV_SUBSCRIPTIONS] = lambda: self.active(key)
 
     # -- subscribing ---------------------------------------------------------------------------------------------
 
@@ -87,29 +99,32 @@ class Cov:
         made.subscriber.limit = limit
         self._queue(made)
 
-    def cancel(self, address: Address, process: int, key: int, prop: int | None) -> None:
+    def cancel(self, address: Address, wish: Wish) -> None:
         """Ends a subscription; one that does not exist is fine (clause 13.14.1.3)."""
-        found = self.book.find(address, (process, key, prop))
+        found = self.book.find(address, wish.name)
         if found is not None:
             self.book.end(found)
             self._wake()
 
-    def active(self) -> bytes:
-        """Active_COV_Subscriptions.
+    def active(self, device: int) -> bytes:
+        """Active_COV_Subscriptions of a device.
 
         Raises:
             Refusal: there are more than an answer can hold.
         """
         now = self._now()
         self.book.expire(now)
-        found = b"".join([subscription.entry(now) for subscription in self.book])
+        found = b"".join([each.entry(now) for each in self.book if each.wish.device == device])
         if len(found) > MOST_OCTETS:
             raise Refusal(ABORT_BUFFER_OVERFLOW)
         return found
 
-    def unmute(self) -> None:
-        """What waited may leave."""
-        self.muted = False
+    def unmute(self, device: int) -> None:
+        """What waited for a device's voice may leave."""
+        self.muted.discard(device)
+        for subscription in self._held.pop(device, ()):
+            if subscription.alive:
+                self._line_up(subscription)
         self._wake()
 
     # -- changes -------------------------------------------------------------------------------------------------
@@ -117,7 +132,7 @@ class Cov:
     def changed(self, record: PointRecord) -> None:
         """An object that somebody watches may show something else now."""
         flags = record.encode(Prop.STATUS_FLAGS, None)
-        for prop, watched in self.book.watched[record.key].items():
+        for prop, watched in self.book.watched[record.uid].items():
             watched.body = b""
             present = record.encode(prop, None)
             for subscription in watched.subscriptions:
@@ -133,6 +148,9 @@ class Cov:
         self._wake()
 
     def _line_up(self, subscription: Subscription) -> None:
+        if subscription.wish.device in self.muted:
+            self._held.setdefault(subscription.wish.device, []).append(subscription)
+            return
         subscriber = subscription.subscriber
         waited = subscriber.waits
         (subscriber.confirmed if subscription.wish.confirmed else subscriber.unconfirmed).append(subscription)
@@ -145,8 +163,6 @@ class Cov:
         """What is to be sent now: repetitions, then new notifications in turn, at most a burst."""
         now = self._now()
         self.book.expire(now)
-        if self.muted:
-            return
         while self._later and self._later[0][0] <= now:
             subscription = heappop(self._later)[2]
             if subscription.alive:
@@ -173,25 +189,38 @@ class Cov:
     def _next_confirmed(self, subscriber: Subscriber, now: float) -> Datagram | None:
         while subscriber.flight is None and subscriber.confirmed:
             subscription = subscriber.confirmed.popleft()
-            body = self._body(subscription, now)
+            body = None if self._hold(subscription) else self._body(subscription, now)
             if body is not None:
-                subscriber.invoke = invoke = (subscriber.invoke + 1) & 0xFF
+                subscriber.invoke = invoke = (subscriber.invoke + 1) & MOST_INVOKE
                 head = bytes((CONFIRMED_HEAD, NO_SEGMENTS_1476, invoke, Service.CONFIRMED_COV_NOTIFICATION))
                 subscriber.flight = Flight(subscription, invoke, head + body, now + ANSWER_S)
                 self._flying[subscriber.address] = subscriber
-                return Datagram(head + body, subscriber.address)
+                return Datagram(head + body, subscriber.address, self._from(subscription))
         return None
 
     def _next_unconfirmed(self, subscriber: Subscriber, now: float) -> Datagram | None:
         while subscriber.unconfirmed:
-            body = self._body(subscriber.unconfirmed.popleft(), now)
+            subscription = subscriber.unconfirmed.popleft()
+            body = None if self._hold(subscription) else self._body(subscription, now)
             if body is not None:
-                return Datagram(bytes((0x10, Unconfirmed.COV_NOTIFICATION)) + body, subscriber.address)
+                apdu = bytes((0x10, Unconfirmed.COV_NOTIFICATION)) + body
+                return Datagram(apdu, subscriber.address, self._from(subscription))
         return None
+
+    def _hold(self, subscription: Subscription) -> bool:
+        """Puts a notification aside whose device was told to be silent since it was lined up."""
+        silent = subscription.wish.device in self.muted
+        if silent:
+            self._line_up(subscription)
+        return silent
+
+    def _from(self, subscription: Subscription) -> int:
+        device = subscription.wish.device
+        return 0 if device == self._own else device
 
     def _body(self, subscription: Subscription, now: float) -> bytes | None:
         """A notification of this moment, None for a subscription that is over or a value too long for the peer."""
-        record = self._store.get(subscription.wish.key)
+        record = self._stores[subscription.wish.device].get(subscription.wish.key)
         if not subscription.alive or not isinstance(record, PointRecord):
             self.book.end(subscription)
             return None
@@ -209,8 +238,6 @@ class Cov:
 
     def rest_s(self) -> float:
         """How long nothing has to be done unless something new comes; `PASS_S` while something waits."""
-        if self.muted:
-            return math.inf
         if self._ready:
             return PASS_S
         due = min((s.flight.due for s in self._flying.values() if s.flight), default=math.inf)
@@ -229,7 +256,7 @@ class Cov:
         subscriber.silent = 0
         subscription.refused = 0 if kind == SIMPLE_ACK else subscription.refused + 1
         if subscription.refused >= MOST_FAILURES:
-            process, name = subscription.wish.process, self._name(subscription.wish.key)
+            process, name = subscription.wish.process, self._name(subscription.wish)
             text = "bacnet: %s refused %d notifications of %s (process %d); this subscription is ended"
             self._log.warning(self._now(), text, subscriber.text, MOST_FAILURES, name, process)
             self.book.end(subscription)
@@ -243,9 +270,9 @@ class Cov:
             self._ready.append(subscriber)
             self._wake()
 
-    def _name(self, key: int) -> str:
-        record = self._store.get(key)
-        return record.name if record else f"object {key}"
+    def _name(self, wish: Wish) -> str:
+        record = self._stores[wish.device].get(wish.key)
+        return record.name if record else f"object {wish.key}"
 
     def _repeat(self, now: float) -> Iterator[Datagram]:
         """Sends again what was not acknowledged in time, and gives up on peers that are dead (B03)."""
@@ -257,9 +284,13 @@ class Cov:
                     self._ready.append(subscriber)
             elif flight.due > now:
                 continue
+            elif flight.subscription.wish.device in self.muted:
+                flight.subscription.queued = True
+                self._line_up(flight.subscription)
+                self._land(subscriber)
             elif flight.tries <= APDU_RETRIES:
                 flight.tries, flight.due = flight.tries + 1, now + ANSWER_S
-                yield Datagram(flight.apdu, subscriber.address)
+                yield Datagram(flight.apdu, subscriber.address, self._from(flight.subscription))
             else:
                 self._fail(subscriber, flight.subscription)
 

@@ -38,10 +38,10 @@ class CovRequests:
         if service not in (Service.SUBSCRIBE_COV, Service.SUBSCRIBE_COV_PROPERTY):
             return None
         try:
-            request = parse(body, of_property=service == Service.SUBSCRIBE_COV_PROPERTY)
+            request = parse(self._store.device.key, body, of_property=service == Service.SUBSCRIBE_COV_PROPERTY)
             wish = request.wish
             if request.cancels:
-                self._cov.cancel(address, wish.process, wish.key, wish.prop)
+                self._cov.cancel(address, wish)
             else:
                 self._judge(request)
                 self._cov.subscribe(address, text, limit, wish)
@@ -79,8 +79,8 @@ class Request(NamedTuple):
     array_index: int | None
 
 
-def parse(body: bytes, *, of_property: bool) -> Request:
-    """The request; one that says neither "confirmed" nor a lifetime is a cancellation.
+def parse(device: int, body: bytes, *, of_property: bool) -> Request:
+    """The request to a device; one that says neither "confirmed" nor a lifetime is a cancellation.
 
     Raises:
         Malformed: it is no such request.
@@ -97,5 +97,5 @@ def parse(body: bytes, *, of_property: bool) -> Request:
         tags.expect(CLOSE_4)
         increment = tags.real(5)
     tags.finish()
-    wish = Wish(process, key, prop, bool(confirmed), float(lifetime or math.inf), increment)
+    wish = Wish(device, process, key, prop, bool(confirmed), float(lifetime or math.inf), increment)
     return Request(wish, confirmed is None, index)

@@ -24,6 +24,8 @@ Quick = Callable[[bytes, str], bytes | None]
 """NPDU and client's IP address to the answering NPDU, None if it must go through the layers."""
 
 BVLL_TYPE, ORIGINAL_UNICAST, BVLL_HEAD = 0x81, 0x0A, 4
+DESTINED, DESTINED_HEAD = 0x20, BVLL_HEAD + 4
+"""The bit of the NPCI that says there is a DNET, and the octets up to its end."""
 MORE_AT_ONCE, LONGEST = 15, 2048
 """Datagrams taken in one turn of the loop beside the first, and their octets."""
 MOST_PENDING = 512
@@ -69,6 +71,8 @@ class Inlet(IPv4DatagramProtocol):  # type: ignore[misc]  # bacpypes3 has no typ
             if npdu is not None:
                 self.server.send_npdu(npdu, addr)
                 return
+        if len(data) >= DESTINED_HEAD and data[1] == ORIGINAL_UNICAST and data[BVLL_HEAD + 1] & DESTINED:
+            self.server.destined(addr[0], int.from_bytes(data[BVLL_HEAD + 2 : DESTINED_HEAD], "big"))
         if self.server.admit():
             super().datagram_received(data, addr)
 
@@ -161,6 +165,10 @@ class UdpPort(Server[PDU]):  # type: ignore[misc]  # bacpypes3 has no types
     def send_npdu(self, npdu: bytes, address: tuple[str, int]) -> None:
         """Sends an NPDU to one station of this network, past bacpypes3's layers, which cost three times as much."""
         self.send(bytes((BVLL_TYPE, ORIGINAL_UNICAST)) + (BVLL_HEAD + len(npdu)).to_bytes(2, "big") + npdu, address)
+
+    def destined(self, host: str, network: int) -> None:
+        """Notes that a client names a network (DNET) that may not be here."""
+        self._traffic.on_network(host, network)
 
     def admit(self) -> bool:
         """Makes room for one more datagram in the layers, if there is any."""

@@ -20,6 +20,7 @@ from gateway.servers.bacnet.standard import (
     OPTIONAL_FUNCTIONALITY_NOT_SUPPORTED,
     PASSWORD_FAILURE,
     SERVICE_REQUEST_DENIED,
+    WILDCARD,
     Error,
     Refusal,
     Service,
@@ -31,6 +32,7 @@ from gateway.servers.bacnet.writes import Peer
 log = logging.getLogger(__name__)
 
 SILENCED = "bacnet.silenced"
+"""The alarm's key; a virtual device's has its number behind it."""
 LONGEST_PASSWORD = 20
 
 
@@ -51,15 +53,17 @@ class Restart(IntEnum):
 
 
 class Management:
-    """Answers both services.
+    """Answers both services of one device.
 
     Args:
         cov: is muted and unmuted.
         networks: clients that may ask.
         password: needed as well, if there is one.
         restart: ends the process in good order; None: ReinitializeDevice is a service that there is not.
-        alarms: says for as long as it lasts who silenced the gateway.
+        alarms: says for as long as it lasts who silenced the device.
         now: monotonic time in seconds.
+        device: the Device object's identifier.
+        virtual: whether it is one of the virtual devices.
     """
 
     def __init__(
@@ -71,7 +75,13 @@ class Management:
         restart: Callable[[], None] | None,
         alarms: Alarms,
         now: Callable[[], float],
+        device: int,
+        virtual: bool = False,
     ) -> None:
+        number = device & WILDCARD
+        self._device = device
+        self._alarm = f"{SILENCED}.{number}" if virtual else SILENCED
+        self._who = f"virtual device {number}" if virtual else "the gateway"
         self._cov = cov
         self._networks = tuple(networks)
         self._password = password
@@ -98,9 +108,14 @@ class Management:
             return error(service, invoke, refusal.error)
         return simple_ack(service, invoke)
 
+    @property
+    def silent(self) -> bool:
+        """Whether the device may send nothing of its own accord."""
+        return self._device in self._cov.muted
+
     def tick(self) -> None:
         """Speaks again when the time is over."""
-        if self._cov.muted and self._now() >= self._until:
+        if self.silent and self._now() >= self._until:
             self._speak("the time it was silenced for is over")
 
     def _communicate(self, tags: Tags, peer: Peer) -> None:
@@ -116,16 +131,16 @@ class Management:
             self._speak(f"{peer.text} switched it on again")
             return
         self._until = self._now() + 60 * minutes if minutes else math.inf
-        self._cov.muted = True
+        self._cov.muted.add(self._device)
         duration = f"for {minutes} minutes" if minutes else "until it is switched on again"
-        text = f"{peer.text} told the gateway to send no BACnet notifications {duration} (DeviceCommunicationControl)"
-        self._alarms.set(SILENCED, text)
+        text = f"{peer.text} told {self._who} to send no BACnet notifications {duration} (DeviceCommunicationControl)"
+        self._alarms.set(self._alarm, text)
 
     def _speak(self, reason: str) -> None:
-        if self._cov.muted:
-            self._cov.unmute()
-            self._alarms.clear(SILENCED)
-            log.info("bacnet: notifications are sent again: %s", reason)
+        if self.silent:
+            self._cov.unmute(self._device)
+            self._alarms.clear(self._alarm)
+            log.info("bacnet: %s sends notifications again: %s", self._who, reason)
 
     def _reinitialize(self, tags: Tags, peer: Peer) -> None:
         asked, password = tags.number(0), _password(tags, 1)

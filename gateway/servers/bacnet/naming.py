@@ -15,17 +15,22 @@ FIELDS = ("source", "kind", "name", "point")
 _FIELD = re.compile(r"\{([^{}]*)\}")
 
 
-def check_template(template: str) -> None:
-    """Refuses a template with a field that is not one of FIELDS, or with a stray brace.
+def check_template(template: str, key: str = "object_name") -> None:
+    """Refuses a template with a field that is not one of FIELDS, or with a stray brace; `key` is where it stands.
 
     Raises:
         ValueError: says which.
     """
     for field in _FIELD.findall(template):
         if field not in FIELDS:
-            raise ValueError(f"bacnet: object_name has no field {{{field}}}; there are {', '.join(FIELDS)}")
+            raise ValueError(f"bacnet: {key} has no field {{{field}}}; there are {', '.join(FIELDS)}")
     if set("{}") & set(_FIELD.sub("", template)):
-        raise ValueError(f"bacnet: object_name {template!r} has a stray brace")
+        raise ValueError(f"bacnet: {key} {template!r} has a stray brace")
+
+
+def render_device(template: str, label: str) -> str:
+    """The name of the device of a resource `source/kind/name`, as `render` does it."""
+    return render(template, f"{label}/")
 
 
 def fields_of(full_name: str) -> dict[str, str]:

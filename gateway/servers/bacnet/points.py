@@ -16,6 +16,7 @@ from gateway.core.point import ObjectSpec, PointSpec
 from gateway.core.value import CONFIG_ERROR, GOOD, STALE, Sample, Value, ValueKind
 from gateway.engine.ports import Commands
 from gateway.servers.bacnet import codec
+from gateway.servers.bacnet.alarm_properties import Shown
 from gateway.servers.bacnet.objects import (
     EVENT_FAULT,
     EVENT_NORMAL,
@@ -36,12 +37,25 @@ COMMAND = (Prop.PRIORITY_ARRAY, Prop.RELINQUISH_DEFAULT, Prop.CURRENT_COMMAND_PR
 
 
 class PointRecord(Record):
-    """An object that shows one point of the table."""
+    """An object that shows one point of the table; `uid` is its identifier among the objects of all devices."""
 
-    __slots__ = ("_commands", "commandable", "index", "present", "reliability", "source", "spec", "writable")
+    __slots__ = (
+        "_commands",
+        "alarm",
+        "commandable",
+        "index",
+        "present",
+        "reliability",
+        "source",
+        "spec",
+        "uid",
+        "writable",
+    )
 
     kept_required: ClassVar[tuple[int, ...]] = STATUS
-    arrays = frozenset({Prop.PROPERTY_LIST, Prop.PRIORITY_ARRAY, Prop.STATE_TEXT})
+    arrays = frozenset(
+        {Prop.PROPERTY_LIST, Prop.PRIORITY_ARRAY, Prop.STATE_TEXT, Prop.EVENT_TIME_STAMPS, Prop.EVENT_MESSAGE_TEXTS}
+    )
     unset: ClassVar[bytes] = NAN
     """Present_Value of a point that never had one."""
     increment: float | None = None
@@ -51,11 +65,13 @@ class PointRecord(Record):
         self, key: int, name: str, full_name: str, index: int, spec: PointSpec, served: ObjectSpec, commands: Commands
     ) -> None:
         self.index = index
+        self.uid = key
         self.spec = spec
         self.source = full_name
         self.commandable = spec.command is not None
         self.writable = self.commandable or spec.writable
         self._commands = commands
+        self.alarm: Shown | None = None
         self.present = self.unset
         self.reliability: int = Reliability.COMMUNICATION_FAILURE
         super().__init__(key, name, self._shape(served))
@@ -73,11 +89,18 @@ class PointRecord(Record):
         """Required and optional properties of this kind only."""
         raise NotImplementedError
 
+    def report(self, alarm: Shown) -> None:
+        """Makes the object show an alarm of its point."""
+        self.alarm = alarm
+        self.shape = shape(self.shape.required, self.shape.optional + alarm.props)
+
     def encode(self, prop: int, index: int | None) -> bytes:
         if index is None:
             if prop == 85:
                 return self.present
             if prop == 111:
+                if self.alarm is not None:
+                    return self.alarm.flags(self.reliability)
                 return FLAGS_FAULT if self.reliability else FLAGS_NORMAL
         return super().encode(prop, index)
 
@@ -139,13 +162,27 @@ class PointRecord(Record):
 
     def single(self, prop: int) -> bytes:
         getter = GETTERS.get(prop)
-        return getter(self) if getter else super().single(prop)
+        if getter is not None:
+            return getter(self)
+        shown = self.alarm.single(prop) if self.alarm is not None else None
+        return super().single(prop) if shown is None else shown
 
     def elements(self, prop: int) -> Sequence[bytes]:
         if prop == Prop.PRIORITY_ARRAY:
             slots = self._commands.slots(self.index)
             return [codec.null() if slot is None else self.held(slot.value) for slot in slots]
-        return super().elements(prop)
+        shown = self.alarm.elements(prop) if self.alarm is not None else None
+        return super().elements(prop) if shown is None else shown
+
+    def status_flags(self) -> bytes:
+        """Status_Flags."""
+        return self.encode(Prop.STATUS_FLAGS, None)
+
+    def event_state(self) -> bytes:
+        """Event_State: the alarm's; without one, whether the value can be trusted."""
+        if self.alarm is not None:
+            return self.alarm.event_state()
+        return EVENT_FAULT if self.reliability else EVENT_NORMAL
 
     def held(self, value: Value | None) -> bytes:
         """A commanded value, `unset` if there is none or it cannot be shown."""
@@ -166,8 +203,8 @@ class PointRecord(Record):
 
 GETTERS: dict[int, Callable[[PointRecord], bytes]] = {
     Prop.PRESENT_VALUE: lambda record: record.present,
-    Prop.STATUS_FLAGS: lambda record: FLAGS_FAULT if record.reliability else FLAGS_NORMAL,
-    Prop.EVENT_STATE: lambda record: EVENT_FAULT if record.reliability else EVENT_NORMAL,
+    Prop.STATUS_FLAGS: lambda record: record.status_flags(),
+    Prop.EVENT_STATE: lambda record: record.event_state(),
     Prop.RELIABILITY: lambda record: codec.enumerated(record.reliability),
     Prop.DESCRIPTION: lambda record: codec.text(record.spec.description or record.source),
     Prop.RELINQUISH_DEFAULT: lambda record: record.relinquish_default(),

@@ -4,35 +4,46 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass, field
-from ipaddress import IPv4Interface, IPv4Network
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Interface
 from typing import Any
 
 from bacpypes3.comm import bind
 from bacpypes3.netservice import NetworkServiceAccessPoint, NetworkServiceElement
 from bacpypes3.pdu import IPv4Address
 
-from gateway.addressing import PlacedPoint
+from gateway.addressing import PlacedDevice, PlacedPoint
 from gateway.engine.alarms import Alarms
+from gateway.engine.history import History
+from gateway.engine.observatory import Observatory
 from gateway.engine.ports import Clock, Commands, OnRefused
 from gateway.engine.table import PointTable
+from gateway.servers.bacnet.board import Board
 from gateway.servers.bacnet.cov import Cov
-from gateway.servers.bacnet.cov_requests import CovRequests
-from gateway.servers.bacnet.device import Identity
-from gateway.servers.bacnet.discovery import Discovery
+from gateway.servers.bacnet.describe import Described, DeviceWords, describe, device_words
+from gateway.servers.bacnet.device import (
+    NUMBER_CONFIGURED,
+    NUMBER_LEARNED,
+    NUMBER_UNKNOWN,
+    Identity,
+    IpPort,
+    PortRecord,
+    VirtualPortRecord,
+)
+from gateway.servers.bacnet.equipment import Equipment, Terms, alarm_reporting
 from gateway.servers.bacnet.foreign import ForeignLink, Registration
-from gateway.servers.bacnet.link import Link, UdpPort
-from gateway.servers.bacnet.management import Management
+from gateway.servers.bacnet.link import Link, Quick, UdpPort
 from gateway.servers.bacnet.presence import Presence
 from gateway.servers.bacnet.revision import Keeper
-from gateway.servers.bacnet.services import Reads
-from gateway.servers.bacnet.stack import Parts, Responder
+from gateway.servers.bacnet.routing import Router
+from gateway.servers.bacnet.stack import Responder
 from gateway.servers.bacnet.status import Client, Traffic
 from gateway.servers.bacnet.store import ObjectStore
 from gateway.servers.bacnet.timekeeping import Timekeeping, TimeSync
 from gateway.servers.bacnet.upkeep import Upkeep
-from gateway.servers.bacnet.writes import Writes
+from gateway.servers.bacnet.virtual import Fleet, mac_of
+from gateway.servers.bacnet.watcher import Watcher
 
 DEFAULT_PORT = 47808
 Spawn = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
@@ -52,23 +63,21 @@ def parse_address(address: str) -> tuple[IPv4Interface, int]:
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
-    """What the operator settled.
+class Virtual:
+    """Virtual devices behind the gateway's router.
 
-    `foreign` is a BBMD (`10.0.0.1:47808`) and the time to live in seconds; `restart` carries out ReinitializeDevice.
+    `network` is the number of their network, `ip_network` that of the BACnet/IP one (0: nobody said). `device_name` is
+    the template of their names, `keeper` gives the one of a device's Database_Revision by its instance.
     """
 
-    write_networks: Sequence[IPv4Network] = ()
-    object_name: str = "{source}.{name}.{point}"
-    cov_per_peer: int = 10_000
-    cov_total: int = 20_000
-    password: str | None = field(default=None, repr=False)
-    restart: Callable[[], None] | None = None
-    foreign: tuple[str, int] | None = None
+    network: int
+    device_name: str
+    keeper: Callable[[int], Keeper]
+    ip_network: int = 0
 
 
 class BacnetServer:
-    """One BACnet device that shows the points of a table and passes writes to commands.
+    """A BACnet device, and virtual ones behind it, that show the points of a table and pass writes to commands.
 
     Args:
         address: IPv4 address, mask and UDP port, e.g. `10.0.0.5/24:47808`; without a mask broadcasts are not heard.
@@ -79,11 +88,14 @@ class BacnetServer:
         table: the points.
         commands: takes writes, has the priority arrays.
         terms: who may do what, and how much.
+        virtual: there are virtual devices; points that name one are served there.
+        history: what Trend Logs show; left out: there are none.
         site: Location of the Device object.
         keeper: of Database_Revision.
         clock: time of subscriptions and registrations.
         alarms: a doubled device number, a lost interface or BBMD, silence ordered by somebody.
         spawn: starts the task that sends notifications; it ends with `stop`.
+        observatory: where it is noted what clients do; None: nowhere.
 
     Raises:
         ValueError: address, instance or template are wrong.
@@ -110,31 +122,48 @@ class BacnetServer:
         alarms: Alarms,
         spawn: Spawn,
         on_refused: OnRefused = lambda _place, _origin, _why: None,
+        virtual: Virtual | None = None,
+        observatory: Observatory | None = None,
+        history: History | None = None,
     ) -> None:
         self._interface, self.port = parse_address(address)
         now = clock.monotonic
         bbmd = parse_address(terms.foreign[0]) if terms.foreign else None
         known_as = (str(bbmd[0].ip), bbmd[1], terms.foreign[1]) if bbmd and terms.foreign else None
-        restarts = terms.restart is not None
-        identity = Identity(device_instance, device_name, vendor_id, version, site, restarts, known_as)
-        self._store = store = ObjectStore(identity, self._interface, table, commands, terms.object_name, keeper)
+        self._identity = Identity(device_instance, device_name, vendor_id, version, site, terms.restart is not None)
+        self._board = Board(table, terms.alarms.desk if terms.alarms is not None else None, history)
+        self._commands, self._template, self._virtual = commands, terms.object_name, virtual
+        self._store = ObjectStore(self._identity, self._board, commands, terms.object_name, keeper)
+        number = virtual.ip_network if virtual is not None else 0
+        quality = NUMBER_CONFIGURED if number else NUMBER_UNKNOWN
+        self._ip = IpPort(self._interface, foreign=known_as, network=number, quality=quality)
+        self._show_port(self._ip)
         self.traffic = Traffic()
         self._awake = asyncio.Event()
-        cov = Cov(store, per_peer=terms.cov_per_peer, total=terms.cov_total, now=now, wake=self._awake.set)
-        management = Management(
-            cov, terms.write_networks, password=terms.password, restart=terms.restart, alarms=alarms, now=now
+        wake = self._awake.set
+        self.fleet = self._fleet_of(virtual) if virtual is not None else None
+        cov = Cov(self._board, per_peer=terms.cov_per_peer, total=terms.cov_total, now=now, wake=wake)
+        own = self._store.device.key
+        self._reporting = alarm_reporting(terms, self._board, cov, own, alarms, now, wake, on_refused)
+        self._furnish(self._store)
+        numbers = self.fleet.numbers if self.fleet is not None else []
+        presence = Presence(device_instance, numbers, alarms, now, self._deaf(foreign=bbmd is not None))
+        self._watcher = Watcher(observatory, self.traffic, cov, terms.write_networks, self._networks)
+        self._equipment = Equipment(
+            terms,
+            vendor_id,
+            commands,
+            alarms,
+            now,
+            on_refused,
+            cov=cov,
+            timekeeping=Timekeeping(clock),
+            presence=presence,
+            traffic=self.traffic,
+            watcher=self._watcher,
+            reporting=self._reporting,
         )
-        self._parts = Parts(
-            Reads(store),
-            Writes(store, commands, terms.write_networks, self.traffic.wrote, on_refused),
-            Discovery(store, vendor_id),
-            cov,
-            CovRequests(store, cov),
-            management,
-            Timekeeping(clock, store.device),
-            Presence(store.device.key, alarms, now, self._deaf(foreign=bbmd is not None)),
-            self.traffic,
-        )
+        self._parts = self._equipment.parts(self._store)
         self._registration: Registration | None = None
         if known_as is not None:
             host, port, ttl_s = known_as
@@ -144,10 +173,61 @@ class BacnetServer:
         self._upkeep: Upkeep | None = None
         self._task: asyncio.Task[None] | None = None
 
+    def _furnish(self, store: ObjectStore) -> None:
+        if self._reporting is not None:
+            self._reporting.furnish(store)
+
     def _deaf(self, *, foreign: bool) -> str:
         if foreign or self._interface.network.prefixlen < 31:
             return ""
         return "bacnet.address has no mask (such as /24): broadcasts are not heard, and a BMS cannot find the gateway"
+
+    def _networks(self) -> list[int]:
+        """Numbers of the networks that are here, 0 for one that nobody told."""
+        return [self._ip.network, *([self._virtual.network] if self._virtual is not None else [])]
+
+    def _show_port(self, port: IpPort) -> None:
+        self._ip = port
+        self._store.put(PortRecord(port, routes=self._virtual is not None))
+
+    # -- virtual devices -----------------------------------------------------------------------------------------
+
+    def _fleet_of(self, virtual: Virtual) -> Fleet:
+        """The devices, none yet, and the router's port to their network."""
+        self._store.put(VirtualPortRecord(virtual.network, mac_of(self._identity.instance), routes=True))
+        names, vendor_id = (virtual.device_name, [self._identity.name]), self._identity.vendor_id
+        return Fleet(
+            vendor_id,
+            *names,
+            lambda placed, name: self._open(virtual, placed, name),
+            lambda store: Responder(self._equipment.parts(store, virtual=True)),
+            self._awake.set,
+        )
+
+    def _open(self, virtual: Virtual, placed: PlacedDevice, name: str) -> ObjectStore:
+        """The objects of a new device."""
+        instance = placed.instance
+        identity = replace(self._identity, instance=instance, name=name, may_restart=False, description=placed.label)
+        store = ObjectStore(identity, self._board, self._commands, self._template, virtual.keeper(instance))
+        store.put(VirtualPortRecord(virtual.network, mac_of(instance)))
+        self._furnish(store)
+        return store
+
+    def _router(self, fleet: Fleet, virtual: Virtual, udp: UdpPort, own: Quick) -> Router:
+        return Router(
+            fleet,
+            virtual.network,
+            virtual.ip_network,
+            udp=udp,
+            own=own,
+            traffic=self.traffic,
+            alarms=self._alarms,
+            now=self._now,
+            wake=self._awake.set,
+            on_number=lambda number: self._show_port(replace(self._ip, network=number, quality=NUMBER_LEARNED)),
+        )
+
+    # -- life ----------------------------------------------------------------------------------------------------
 
     def _announce_soon(self) -> None:
         if self._upkeep is not None:
@@ -163,17 +243,27 @@ class BacnetServer:
         logging.getLogger("bacpypes3").setLevel(logging.CRITICAL)  # it logs a traceback per malformed packet
         responder, network, element = Responder(self._parts), NetworkServiceAccessPoint(), NetworkServiceElement()
         udp = UdpPort(self._interface, self.traffic)
-        self.port = await udp.open(self.port, responder.quick)
+        router = None
+        if self.fleet is not None and self._virtual is not None:
+            router = self._router(self.fleet, self._virtual, udp, responder.quick)
+        self.port = await udp.open(self.port, responder.quick if router is None else router.quick)
         bind(element, network)
         bind(responder, network)
         registration = self._registration
         link = Link(udp) if registration is None else ForeignLink(udp, registration)
-        network.bind(link, address=IPv4Address(f"{self._interface}:{self.port}"))
-        self._store.listen_on(self.port)
+        if router is not None:
+            bind(router, link)
+        network.bind(link if router is None else router, address=IPv4Address(f"{self._interface}:{self.port}"))
+        self._show_port(replace(self._ip, udp_port=self.port))
         self._store.revision.settle()
+        if self.fleet is not None and router is not None:
+            self.fleet.start(router.send)
+        if self._reporting is not None:
+            self._reporting.open()
         self._udp = udp
-        self._upkeep = Upkeep(responder, self._parts, udp, registration, self._alarms, self._now)
+        self._upkeep = Upkeep(responder, self._parts, udp, registration, self._alarms, self._now, router)
         await self._upkeep.tick()
+        self._watcher.begin()
         self._task = self._spawn(self._upkeep.run(self._awake))
 
     async def stop(self) -> None:
@@ -184,6 +274,9 @@ class BacnetServer:
             self._task = None
         if self._udp is not None:
             udp, self._udp = self._udp, None
+            self._watcher.end()
+            if self._reporting is not None:
+                self._reporting.close()
             if self._registration is not None:
                 udp.send(self._registration.farewell(udp.local_address), self._registration.bbmd.addrTuple)
             await udp.close()
@@ -194,18 +287,37 @@ class BacnetServer:
         Raises:
             ValueError: an object instance is out of range or taken by another point.
         """
-        self._store.place(points)
+        own = [point for point in points if point[1].device is None]
+        self._store.place(own)
+        if self.fleet is not None and self.fleet.place(points):
+            self._parts.presence.ask_soon()
+
+    @property
+    def turns(self) -> int:
+        """Counts on as long as the server's own task goes on."""
+        return 0 if self._upkeep is None else self._upkeep.turns
+
+    def describe(self) -> Iterator[Described]:
+        """Every object of every device as a client reads it."""
+        virtual = [] if self.fleet is None else [device.store for device in self.fleet]
+        return describe([self._store, *virtual])
+
+    @property
+    def words(self) -> DeviceWords:
+        """What the gateway's own device says of itself."""
+        return device_words(self._store)
 
     @property
     def counters(self) -> dict[str, int]:
-        """Requests, errors (Error, Reject, Abort), accepted writes, dropped datagrams, objects, and notifications."""
+        """Requests, errors (Error, Reject, Abort), accepted writes, dropped datagrams, and how much there is of what."""
         traffic, cov = self.traffic, self._parts.cov
         return {
             "requests": traffic.requests,
             "errors": traffic.errors,
             "writes": traffic.writes,
             "dropped": traffic.dropped,
-            "objects": len(self._store),
+            "devices": 1 + (len(self.fleet) if self.fleet is not None else 0),
+            "objects": len(self._store) + (self.fleet.objects if self.fleet is not None else 0),
             "subscriptions": len(cov.book),
             "notifications": cov.sent,
         }

@@ -80,6 +80,27 @@ class Step(NamedTuple):
 Plan = tuple[Step, ...]
 
 
+class Shelf:
+    """How much all devices keep together; who takes the last place has everything forgotten."""
+
+    def __init__(self) -> None:
+        self._used = 0
+        self._plans: list[dict[bytes, Plan]] = []
+
+    def share(self, plans: dict[bytes, Plan]) -> dict[bytes, Plan]:
+        """Takes a device's plans among those that are forgotten; returns them."""
+        self._plans.append(plans)
+        return plans
+
+    def take(self, steps: int) -> None:
+        """Makes room for a plan of so many steps."""
+        self._used += steps
+        if self._used > MOST_STEPS:
+            for plans in self._plans:
+                plans.clear()
+            self._used = steps
+
+
 class Reads:
     """ReadProperty and ReadPropertyMultiple.
 
@@ -87,11 +108,11 @@ class Reads:
     looked up anew each time.
     """
 
-    def __init__(self, store: ObjectStore) -> None:
+    def __init__(self, store: ObjectStore, shelf: Shelf) -> None:
         self._store = store
-        self._single: dict[bytes, Plan] = {}
-        self._many: dict[bytes, Plan] = {}
-        self._kept = 0
+        self._shelf = shelf
+        self._single: dict[bytes, Plan] = shelf.share({})
+        self._many: dict[bytes, Plan] = shelf.share({})
 
     def answer(self, service: int, invoke: int, body: bytes) -> bytes | None:
         """The answer, None if the service is not a read."""
@@ -173,11 +194,7 @@ class Reads:
     def _keep(self, plans: dict[bytes, Plan], body: bytes, plan: Plan) -> Plan:
         """Keeps a plan whose objects are all there; an object that is not yet may come."""
         if all(step.record is not None or step.prop == NOTHING for step in plan):
-            self._kept += len(plan)
-            if self._kept > MOST_STEPS:
-                self._single.clear()
-                self._many.clear()
-                self._kept = len(plan)
+            self._shelf.take(len(plan))
             plans[body] = plan
         return plan
 

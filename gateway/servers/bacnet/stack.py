@@ -19,18 +19,22 @@ from bacpypes3.comm import Client
 from bacpypes3.pdu import PDU, Address, GlobalBroadcast
 from bacpypes3.settings import settings
 
+from gateway.servers.bacnet.alarm_reporting import AlarmReporting
+from gateway.servers.bacnet.alarm_requests import AlarmRequests
 from gateway.servers.bacnet.cov import Cov, Datagram
 from gateway.servers.bacnet.cov_requests import CovRequests
 from gateway.servers.bacnet.device import APDU_RETRIES, APDU_SEGMENT_TIMEOUT_MS, APDU_TIMEOUT_MS
 from gateway.servers.bacnet.discovery import Discovery
 from gateway.servers.bacnet.management import Management
 from gateway.servers.bacnet.presence import Presence
+from gateway.servers.bacnet.read_range import ReadRanges
 from gateway.servers.bacnet.services import Reads, abort, reject
-from gateway.servers.bacnet.standard import MAX_APDU, MAX_SEGMENTS, Abort, Unconfirmed
+from gateway.servers.bacnet.standard import MAX_APDU, MAX_SEGMENTS, Abort, Service, Unconfirmed
 from gateway.servers.bacnet.status import LOG_EVERY_S, Traffic
 from gateway.servers.bacnet.tags import RejectReason
 from gateway.servers.bacnet.timekeeping import Timekeeping
 from gateway.servers.bacnet.transaction import Transaction
+from gateway.servers.bacnet.watcher import Watch
 from gateway.servers.bacnet.writes import Peer, Writes
 
 log = logging.getLogger(__name__)
@@ -38,7 +42,7 @@ log = logging.getLogger(__name__)
 # A routed client is known by its router's address too: for its write right, and to answer the way the request came.
 settings.route_aware = True
 
-CONFIRMED, UNCONFIRMED, SIMPLE_ACK, SEGMENT_ACK, ERROR, REJECT, ABORT = 0, 1, 2, 4, 5, 6, 7
+CONFIRMED, UNCONFIRMED, SIMPLE_ACK, COMPLEX_ACK, SEGMENT_ACK, ERROR, REJECT, ABORT = range(8)
 BY_SERVER = 0x01
 """In an Abort: the peer was the server, so it answers a notification of ours."""
 APDU_LIMITS = (50, 128, 206, 480, 1024, 1476)
@@ -99,9 +103,13 @@ class Parts:
     cov: Cov
     cov_requests: CovRequests
     management: Management
+    ranges: ReadRanges
     timekeeping: Timekeeping
     presence: Presence
     traffic: Traffic
+    watch: Watch
+    reporting: AlarmReporting | None = None
+    alarm_requests: AlarmRequests | None = None
 
 
 class Responder(ApplicationServiceAccessPoint):  # type: ignore[misc]  # bacpypes3 has no types
@@ -116,7 +124,7 @@ class Responder(ApplicationServiceAccessPoint):  # type: ignore[misc]  # bacpype
         self.maxApduLengthAccepted = MAX_APDU
         self.maxSegmentsAccepted = MAX_SEGMENTS
         self.proposedWindowSize = WINDOW
-        self._parts = parts
+        self.parts = parts
         self._reads = parts.reads
         self._traffic = parts.traffic
         self._writing: set[tuple[Address, int]] = set()
@@ -127,7 +135,7 @@ class Responder(ApplicationServiceAccessPoint):  # type: ignore[misc]  # bacpype
         data = bytes(pdu.pduData)
         kind = data[0] >> 4 if data else -1
         broadcast = pdu.pduDestination.addrType in BROADCASTS
-        self._parts.presence.broadcasts += broadcast
+        self.parts.presence.broadcasts += broadcast
         if kind == CONFIRMED:
             if not broadcast:
                 await self._confirmed(pdu, data)
@@ -135,7 +143,9 @@ class Responder(ApplicationServiceAccessPoint):  # type: ignore[misc]  # bacpype
             await self._unconfirmed(data[1], data[2:], pdu.pduSource)
         elif kind in (SIMPLE_ACK, ERROR, REJECT) or (kind == ABORT and data[0] & BY_SERVER):
             if len(data) > 2:
-                self._parts.cov.answered(pdu.pduSource, kind, data[1])
+                self.parts.cov.answered(pdu.pduSource, kind, data[1])
+                if self.parts.reporting is not None:
+                    self.parts.reporting.sending.answered(pdu.pduSource, kind, data[1])
         elif kind in (SEGMENT_ACK, ABORT):
             await super().confirmation(pdu)
         else:
@@ -143,26 +153,39 @@ class Responder(ApplicationServiceAccessPoint):  # type: ignore[misc]  # bacpype
 
     async def _unconfirmed(self, service: int, body: bytes, source: Address) -> None:
         if service == Unconfirmed.I_AM:
-            self._parts.presence.hear_i_am(body, peer_of(source).text)
+            self.parts.presence.hear_i_am(body, peer_of(source).text)
+            if self.parts.reporting is not None:
+                self.parts.reporting.sending.hear_i_am(body, source)
         elif service in (Unconfirmed.TIME_SYNCHRONIZATION, Unconfirmed.UTC_TIME_SYNCHRONIZATION):
-            self._parts.timekeeping.hear(service, body, peer_of(source).text)
+            self.parts.timekeeping.hear(service, body, peer_of(source).text)
         else:
-            answer = self._parts.discovery.answer(service, body)
+            if service in (Unconfirmed.WHO_IS, Unconfirmed.WHO_HAS):
+                self._traffic.searched(str(peer_of(source).ip), self._now(), service)
+            answer = self.parts.discovery.answer(service, body)
             if answer is not None:
                 await self.send(answer, source)
 
     def quick(self, npdu: bytes, host: str) -> bytes | None:
         """The NPDU that answers an unrouted, unsegmented read; None for anything that needs the long way."""
-        if len(npdu) < 6 or npdu[0] != 1 or npdu[1] & ~PLAIN_NPDU or npdu[2] >> 4 != CONFIRMED:
+        if len(npdu) < 6 or npdu[0] != 1 or npdu[1] & ~PLAIN_NPDU:
             return None
-        head = head_of(npdu[2:])
+        answer = self.glance(npdu[2:], host)
+        return None if answer is None else b"\x01\x00" + answer
+
+    def glance(self, apdu: bytes, host: str) -> bytes | None:
+        """The APDU that answers an unsegmented read; None for anything else."""
+        if apdu[0] >> 4 != CONFIRMED:
+            return None
+        head = head_of(apdu)
         if head is None or head.segmented or head.limit == 0 or self.serverTransactions:
             return None
         answer = self._read(head.service, head.invoke, head.body)
         if answer is None or len(answer) > head.limit:
             return None
-        self._traffic.seen(host, self._now())
-        return b"\x01\x00" + self._traffic.answered(answer)
+        self._traffic.seen(host, self._now(), head.service)
+        if answer[0] >> 4 != COMPLEX_ACK:
+            self.parts.watch.saw(Peer(IPv4Address(host), host), head.service, head.body, answer)
+        return self._traffic.answered(answer)
 
     async def _confirmed(self, pdu: PDU, data: bytes) -> None:
         head = head_of(data)
@@ -170,7 +193,7 @@ class Responder(ApplicationServiceAccessPoint):  # type: ignore[misc]  # bacpype
             self._traffic.dropped += 1
             return
         peer = peer_of(pdu.pduSource)
-        self._traffic.seen(str(peer.ip), self._now())
+        self._traffic.seen(str(peer.ip), self._now(), head.service)
         known = self._transaction(pdu.pduSource, head.invoke)
         if head.limit == 0:
             answer: bytes | None = abort(head.invoke, Abort.OTHER)
@@ -187,6 +210,7 @@ class Responder(ApplicationServiceAccessPoint):  # type: ignore[misc]  # bacpype
             elif len(answer) > head.limit:
                 answer = await self._track(pdu, head.invoke, Transaction(self, pdu.pduSource, answer))
         if answer is not None:
+            self.parts.watch.saw(peer, head.service, head.body, answer)
             await self.send(answer, pdu.pduSource)
 
     async def _track(self, pdu: PDU, invoke: int, transaction: Transaction) -> bytes | None:
@@ -216,10 +240,14 @@ class Responder(ApplicationServiceAccessPoint):  # type: ignore[misc]  # bacpype
         answer = self._read(service, invoke, body)
         if answer is not None:
             return answer
-        peer, parts = peer_of(source), self._parts
+        peer, parts = peer_of(source), self.parts
         try:
+            if service == Service.READ_RANGE:
+                return await parts.ranges.answer(service, invoke, body, limit)
             answer = parts.cov_requests.answer(service, invoke, body, source, peer.text, limit)
             answer = answer or parts.management.answer(service, invoke, body, peer)
+            if answer is None and parts.alarm_requests is not None:
+                answer = await parts.alarm_requests.answer(service, invoke, body, peer, limit)
             return answer or await parts.writes.answer(service, invoke, body, peer)
         except Exception as fault:  # noqa: BLE001  # a request always gets an answer; complain logs the fault
             self.complain(service, fault)
@@ -261,7 +289,7 @@ class Responder(ApplicationServiceAccessPoint):  # type: ignore[misc]  # bacpype
 
     async def announce(self) -> None:
         """Sends an I-Am to everybody."""
-        await self.notify(Datagram(self._parts.discovery.i_am(), GlobalBroadcast()))
+        await self.notify(Datagram(self.parts.discovery.i_am(), GlobalBroadcast()))
 
     @staticmethod
     def _now() -> float:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 import math
-from collections import OrderedDict
-from dataclasses import dataclass
+from collections import Counter, OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 MOST_PEERS = 256
 LOG_EVERY_S = 60.0
 """Between two log lines about the same thing."""
+UNASKED = 0x100
+"""Added to the number of an unconfirmed service, which is no confirmed one's."""
 
 
 class Sparing:
@@ -37,11 +40,15 @@ class Sparing:
 
 @dataclass(slots=True)
 class Client:
-    """One peer by IP address: requests since it was first seen, and when the last one came (loop time, seconds)."""
+    """One peer by IP address: requests since it was first seen, and when the last one came (loop time, seconds).
+
+    `services` counts by service, with UNASKED for the unconfirmed ones that are searches.
+    """
 
     address: str
     requests: int
     last_seen: float
+    services: Counter[int] = field(default_factory=Counter)
 
 
 class Traffic:
@@ -56,19 +63,28 @@ class Traffic:
         self.writes = 0
         self.dropped = 0
         self._clients: OrderedDict[str, Client] = OrderedDict()
+        self.on_network: Callable[[str, int], None] = lambda _host, _network: None
+        """Told who asks for which network number (DNET)."""
 
-    def seen(self, address: str, now: float) -> None:
+    def seen(self, address: str, now: float, service: int) -> None:
         """Counts one request of a peer; the longest silent one makes room for a new one."""
         self.requests += 1
-        client = self._clients.get(address)
-        if client is None:
-            if len(self._clients) >= MOST_PEERS:
-                self._clients.popitem(last=False)
-            self._clients[address] = Client(address, 1, now)
-            return
+        client = self._clients.get(address) or self._meet(address, now)
         client.requests += 1
+        client.services[service] += 1
         client.last_seen = now
         self._clients.move_to_end(address)
+
+    def searched(self, address: str, now: float, service: int) -> None:
+        """Counts a Who-Is or Who-Has, which is no request to us alone."""
+        client = self._clients.get(address) or self._meet(address, now)
+        client.services[UNASKED | service] += 1
+
+    def _meet(self, address: str, now: float) -> Client:
+        if len(self._clients) >= MOST_PEERS:
+            self._clients.popitem(last=False)
+        client = self._clients[address] = Client(address, 0, now)
+        return client
 
     def answered(self, apdu: bytes) -> bytes:
         """Counts an answer by its type and passes it on."""

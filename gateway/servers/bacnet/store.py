@@ -1,24 +1,24 @@
-"""All objects of the device by identifier and by name, and the way of a table change into them.
+"""All objects of a device by identifier and by name.
 
-Rules of this file: an object, once placed, stays; a change touches only the records of the changed points.
+Rules of this file: an object, once placed, stays.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Sequence
-from ipaddress import IPv4Interface
+from collections.abc import Sequence
 
-from gateway.addressing import PlacedObject, PlacedPoint
-from gateway.core.value import Sample
+from gateway.addressing import PlacedObject, PlacedPoint, PlacedTrend
+from gateway.engine.history import History
 from gateway.engine.ports import Commands
-from gateway.engine.table import PointTable
-from gateway.servers.bacnet.device import NETWORK_PORT_INSTANCE, DeviceRecord, Identity, PortRecord
+from gateway.servers.bacnet.board import Board
+from gateway.servers.bacnet.device import NETWORK_PORT_INSTANCE, DeviceRecord, Identity
 from gateway.servers.bacnet.kinds import RECORDS
 from gateway.servers.bacnet.naming import check_template, fit, render
 from gateway.servers.bacnet.objects import Record
 from gateway.servers.bacnet.points import PointRecord
 from gateway.servers.bacnet.revision import DatabaseRevision, Keeper
 from gateway.servers.bacnet.standard import INSTANCE_BITS, OBJECT_TYPES, WILDCARD, object_key
+from gateway.servers.bacnet.trend_log import TREND_LOG, TREND_TAIL, TrendRecord
 
 
 class ObjectStore:
@@ -26,8 +26,7 @@ class ObjectStore:
 
     Args:
         identity: of the Device object.
-        interface: address and mask of the Network Port object.
-        table: where the samples are; the store subscribes to it.
+        board: tells the objects of the samples they show.
         commands: priority arrays and defaults.
         template: of Object_Name.
         keeper: of Database_Revision.
@@ -39,57 +38,54 @@ class ObjectStore:
     def __init__(
         self,
         identity: Identity,
-        interface: IPv4Interface,
-        table: PointTable,
+        board: Board,
         commands: Commands,
         template: str,
         keeper: Keeper,
     ) -> None:
         check_template(template)
-        self._table = table
+        self.board = board
         self._commands = commands
         self._template = template
-        self._interface = interface
-        self._foreign = identity.foreign
         self._objects: dict[int, Record] = {}
         self._by_name: dict[str, Record] = {}
-        self._by_index: dict[int, list[PointRecord]] = {}
-        self._watched: Container[int] = ()
-        self._tell: Callable[[PointRecord], None] = lambda _: None
         self.revision = DatabaseRevision(keeper)
         self.device = DeviceRecord(identity, self.revision)
-        self._add(self.device)
         self._port_key = object_key("network-port", NETWORK_PORT_INSTANCE)
-        self.listen_on(0)
-        self.device.list_objects([self.device.key, self._port_key])
-        table.subscribe(self._changed)
+        self.put(self.device)
 
     def __len__(self) -> int:
         return len(self._objects)
 
-    def observe(self, watched: Container[int], tell: Callable[[PointRecord], None]) -> None:
-        """Calls `tell` with every object whose identifier is in `watched` at the time that it shows a new sample."""
-        self._watched, self._tell = watched, tell
+    def rename(self, name: str, description: str) -> None:
+        """Gives the device another name; a new Database_Revision (clause 12.11.24)."""
+        device = self.device
+        del self._by_name[device.name]
+        self.revision.toggle(device)
+        device.name, device.description = name, description
+        self._by_name[name] = device
+        self.revision.toggle(device)
+        self.revision.changed()
 
-    def show(self, record: PointRecord, sample: Sample) -> None:
-        """Makes an object show a sample."""
-        record.show(sample)
-        if record.key in self._watched:
-            self._tell(record)
+    def uid(self, key: int) -> int:
+        """An object's identifier among those of all devices: the Device object's before its own."""
+        return self.device.key << 32 | key
 
-    def listen_on(self, udp_port: int) -> None:
-        """Makes the Network Port object show the UDP port that is really used."""
-        self._add(PortRecord(self._interface, udp_port, self._foreign))
+    def put(self, record: Record) -> None:
+        """Adds an object of the device itself, or puts it in the place of the one with its identifier."""
+        if record.key not in self._objects:
+            self.device.list_objects([record.key])
+        self._add(record)
 
     def get(self, key: int) -> Record | None:
-        """The object with this identifier; instance 4194303 of Device and Network Port is the one there is."""
+        """The object with this identifier; instance 4194303 is the Device or the port that requests come in by."""
         record = self._objects.get(key)
         if record is None and key & WILDCARD == WILDCARD:
             kind = key >> INSTANCE_BITS
             if kind == OBJECT_TYPES["device"]:
                 return self.device
             if kind == OBJECT_TYPES["network-port"]:
-                return self._objects[self._port_key]
+                return self._objects.get(self._port_key)
         return record
 
     def find(self, name: str) -> Record | None:
@@ -116,44 +112,57 @@ class ObjectStore:
                 elif not isinstance(there, PointRecord) or there.index != index:
                     raise ValueError(f"bacnet: {target.object} {target.instance} of {placed.name} is {there.name}")
                 elif there.source != placed.name:
-                    del self._by_name[there.name]
-                    self.revision.toggle(there)
-                    there.source, there.name = placed.name, self._free_name(placed, target)
-                    self._by_name[there.name] = there
-                    self.revision.toggle(there)
+                    self._rename(there, placed, target.object, target.instance)
                     renamed = True
+            if placed.trend is not None and self.board.history is not None:
+                added += self._place_trend(index, placed, placed.trend, self.board.history)
         if added:
             self.device.list_objects(added)
         if added or renamed:
             self.revision.changed()
 
-    def _free_name(self, placed: PlacedPoint, target: PlacedObject) -> str:
+    def _place_trend(self, index: int, placed: PlacedPoint, target: PlacedTrend, history: History) -> list[int]:
+        """A point's Trend Log, beside the object it keeps; its identifier if it is new."""
+        key, log = object_key(TREND_LOG, target.instance), history.log(index)
+        there, of = self._objects.get(key), self._objects.get(object_key(target.of.object, target.of.instance))
+        if log is None or not isinstance(of, PointRecord):
+            return []
+        if there is None:
+            name = self._free_name(placed, TREND_LOG, target.instance, TREND_TAIL)
+            self._add(TrendRecord(key, name, placed.name, of, log, history))
+            return [key]
+        if not isinstance(there, TrendRecord) or there.of is not of:
+            raise ValueError(f"bacnet: {TREND_LOG} {target.instance} of {placed.name} is {there.name}")
+        if there.source != placed.name:
+            self._rename(there, placed, TREND_LOG, target.instance, TREND_TAIL)
+        return []
+
+    def _rename(
+        self, record: PointRecord | TrendRecord, placed: PlacedPoint, kind: str, instance: int, tail: str = ""
+    ) -> None:
+        del self._by_name[record.name]
+        self.revision.toggle(record)
+        record.source, record.name = placed.name, self._free_name(placed, kind, instance, tail)
+        self._by_name[record.name] = record
+        self.revision.toggle(record)
+
+    def _free_name(self, placed: PlacedPoint, kind: str, instance: int, tail: str = "") -> str:
         """An Object_Name nobody has yet: the instance is added where the template gives one twice."""
-        name = render(self._template, placed.name)
+        name = fit(render(self._template, placed.name), tail)
         while name in self._by_name:  # once, unless a product names something so as well
-            name = fit(name, f"#{target.object}-{target.instance}")
+            name = fit(name, f"#{kind}-{instance}")
         return name
 
     def _place(self, key: int, index: int, placed: PlacedPoint, target: PlacedObject) -> None:
-        name = self._free_name(placed, target)
+        name = self._free_name(placed, target.object, target.instance)
         make = RECORDS[target.object]
         record = make(key, name, placed.name, index, placed.spec, target.spec, self._commands)
+        record.uid = self.uid(key)
         self._add(record)
-        self._by_index.setdefault(index, []).append(record)
-        record.show(self._table.sample(index))
+        self.board.add(record)
 
     def _add(self, record: Record) -> None:
         if record.key not in self._objects:
             self.revision.toggle(record)
         self._objects[record.key] = record
         self._by_name[record.name] = record
-
-    def _changed(self, indices: Sequence[int]) -> None:
-        by_index, sample, watched = self._by_index, self._table.sample, self._watched
-        for index in indices:
-            records = by_index.get(index)
-            if records is not None:
-                for record in records:
-                    record.show(sample(index))
-                    if record.key in watched:
-                        self._tell(record)

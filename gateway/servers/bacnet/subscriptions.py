@@ -1,7 +1,7 @@
 """Who wants to be told about which property (ASHRAE 135 clauses 13.1 and 13.14 to 13.16); pure.
 
-Rules of this file: everything is keyed by object identifier and never by object, so that a subscription outlives the
-object's record; time is a number that is given; nothing is sent from here.
+Rules of this file: everything is keyed by identifiers of device and object and never by object, so that a
+subscription outlives the object's record; time is a number that is given; nothing is sent from here.
 """
 
 from __future__ import annotations
@@ -26,14 +26,18 @@ ROUNDING = 2.4e-7
 WATCHABLE = frozenset({Prop.PRESENT_VALUE, Prop.STATUS_FLAGS, Prop.EVENT_STATE, Prop.RELIABILITY, Prop.OUT_OF_SERVICE})
 """Properties that can be told of: those that change with the point only."""
 
-SubscriptionKey = tuple[int, int, int | None]
-"""Process identifier, object, and property; None there for SubscribeCOV, which is about the object."""
+SubscriptionKey = tuple[int, int, int, int | None]
+"""Device, process identifier, object, and property; None there for SubscribeCOV, which is about the object."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What a request asks for. `lifetime` in seconds, infinite for no end; `increment` None: the object's own."""
+    """What a request asks for, `device` being the one it was sent to.
 
+    `lifetime` in seconds, infinite for no end; `increment` None: the object's own.
+    """
+
+    device: int
     process: int
     key: int
     prop: int | None
@@ -41,15 +45,25 @@ class Wish:
     lifetime: float
     increment: float | None
 
+    @property
+    def name(self) -> SubscriptionKey:
+        """What makes it the same subscription as another of that peer."""
+        return self.device, self.process, self.key, self.prop
+
+    @property
+    def uid(self) -> int:
+        """The object's identifier among those of all devices."""
+        return self.device << 32 | self.key
+
 
 @dataclass(eq=False, slots=True)
 class Watched:
-    """One property of one object and everybody who watches it.
+    """One property of one object and everybody who watches it; `uid` is the object's among all devices.
 
     `body` is the encoded list of values, empty when it must be made anew.
     """
 
-    key: int
+    uid: int
     prop: int
     subscriptions: dict[Subscription, None] = field(default_factory=dict)
     body: bytes = b""
@@ -143,15 +157,13 @@ class Flight:
 
 
 class Book:
-    """All subscriptions.
+    """All subscriptions, at whichever device.
 
     Args:
-        device: the Device object's identifier.
         per_peer, total: how many there may be.
     """
 
-    def __init__(self, device: int, per_peer: int, total: int) -> None:
-        self._device = device
+    def __init__(self, per_peer: int, total: int) -> None:
         self._per_peer = per_peer
         self._total = total
         self._count = 0
@@ -175,16 +187,15 @@ class Book:
         """
         self.expire(now)
         subscriber = self.subscribers.get(address) or Subscriber(address, text)
-        name = (wish.process, wish.key, wish.prop)
-        old = subscriber.subscriptions.get(name)
+        old = subscriber.subscriptions.get(wish.name)
         if old is not None:
             self.end(old)
         elif len(subscriber.subscriptions) >= self._per_peer or self._count >= self._total:
             raise Refusal(NO_SPACE_TO_ADD_LIST_ELEMENT)
         prop: int = Prop.PRESENT_VALUE if wish.prop is None else wish.prop
-        of_object = self.watched.setdefault(wish.key, {})
-        watched = of_object.get(prop) or of_object.setdefault(prop, Watched(wish.key, prop))
-        head = (codec.context_unsigned(0, wish.process), codec.context_object_id(1, self._device))
+        of_object = self.watched.setdefault(wish.uid, {})
+        watched = of_object.get(prop) or of_object.setdefault(prop, Watched(wish.uid, prop))
+        head = (codec.context_unsigned(0, wish.process), codec.context_object_id(1, wish.device))
         made = Subscription(
             subscriber,
             wish,
@@ -194,7 +205,7 @@ class Book:
             listed(address, wish, prop),
         )
         self.subscribers[address] = subscriber
-        subscriber.subscriptions[name] = made
+        subscriber.subscriptions[wish.name] = made
         watched.subscriptions[made] = None
         self._count += 1
         if made.ends != math.inf:
@@ -212,17 +223,17 @@ class Book:
             return
         subscription.alive = False
         self._count -= 1
-        subscriber, wish, watched = subscription.subscriber, subscription.wish, subscription.watched
-        del subscriber.subscriptions[wish.process, wish.key, wish.prop]
+        subscriber, watched = subscription.subscriber, subscription.watched
+        del subscriber.subscriptions[subscription.wish.name]
         if subscriber.flight is not None and subscriber.flight.subscription is subscription:
             subscriber.flight = None
         if not subscriber.subscriptions:
             self.subscribers.pop(subscriber.address, None)
         del watched.subscriptions[subscription]
         if not watched.subscriptions:
-            del self.watched[watched.key][watched.prop]
-            if not self.watched[watched.key]:
-                del self.watched[watched.key]
+            del self.watched[watched.uid][watched.prop]
+            if not self.watched[watched.uid]:
+                del self.watched[watched.uid]
 
     def expire(self, now: float) -> None:
         """Ends what is over; the marks of what was renewed or cancelled are swept when they are most of all."""

@@ -144,10 +144,23 @@ class Tags:
         Raises:
             Malformed: it is missing or of another datatype.
         """
-        found = self._element(0)
+        found = self.element()
         if found is None or found.tag != tag:
             raise Malformed(RejectReason.INVALID_TAG)
         return found.data
+
+    def constructed(self, number: int) -> bytes:
+        """The octets between the opening and closing tag `number`, whatever they are.
+
+        Raises:
+            Malformed: the tags do not nest.
+        """
+        self.expect(opening(number)[0])
+        start, end = self._pos, closing(number)[0]
+        while not self.at(end):
+            self.element()
+        self.expect(end)
+        return self._data[start : self._pos - 1]
 
     def value(self, number: int) -> Primitive | None:
         """What stands between the opening and closing tag `number`: one primitive, or None for anything else.
@@ -155,18 +168,12 @@ class Tags:
         Raises:
             Malformed: the tags do not nest, or nothing stands there.
         """
-        self.expect(opening(number)[0])
-        end = closing(number)[0]
-        if self.at(end):
+        data = self.constructed(number)
+        if not data:
             raise Malformed(RejectReason.MISSING_PARAMETER)
-        found = self._element(0)
-        while not self.at(end):
-            self._element(0)
-            found = None
-        self.expect(end)
-        return found
+        return only_value(data)
 
-    def _element(self, depth: int) -> Primitive | None:
+    def element(self, depth: int = 0) -> Primitive | None:
         """Passes one application value (which it returns), context value or constructed value."""
         if self._pos >= self._end:
             raise Malformed(RejectReason.MISSING_PARAMETER)
@@ -189,7 +196,7 @@ class Tags:
             return None
         self._pos += 2 if first >> 4 == 15 else 1
         while not (self._pos < self._end and self._data[self._pos] & 0x0F == CONTEXT | CLOSING):
-            self._element(depth + 1)
+            self.element(depth + 1)
         if self._data[self._pos] != first + 1:
             raise Malformed(RejectReason.INVALID_TAG)
         self._pos += 2 if first >> 4 == 15 else 1
@@ -213,3 +220,17 @@ class Tags:
         if self._pos > self._end:
             raise Malformed(RejectReason.MISSING_PARAMETER)
         return self._data[start : self._pos]
+
+
+def only_value(data: bytes) -> Primitive | None:
+    """The one primitive that some octets are, None for anything else.
+
+    Raises:
+        Malformed: they are no tags.
+    """
+    tags = Tags(data)
+    found = tags.element() if data else None
+    while not tags.done:
+        tags.element()
+        found = None
+    return found

@@ -8,12 +8,12 @@ from __future__ import annotations
 import calendar
 import datetime as dt
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from gateway.engine.ports import Clock
 from gateway.servers.bacnet import codec
 from gateway.servers.bacnet.codec import DATE, TIME
-from gateway.servers.bacnet.device import DeviceRecord
 from gateway.servers.bacnet.standard import Prop, Unconfirmed
 from gateway.servers.bacnet.tags import Malformed, Tags
 
@@ -28,12 +28,12 @@ class TimeSync:
 
 
 class Timekeeping:
-    """Local_Date, Local_Time and UTC_Offset of a device, and the last time synchronisation."""
+    """Local_Date, Local_Time and UTC_Offset (`live`) of all devices, and the last time synchronisation."""
 
-    def __init__(self, clock: Clock, device: DeviceRecord) -> None:
+    def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self.last: TimeSync | None = None
-        device.live |= {
+        self.live: dict[int, Callable[[], bytes]] = {
             Prop.LOCAL_DATE: self._date,
             Prop.LOCAL_TIME: self._time,
             Prop.UTC_OFFSET: lambda: codec.integer(time.timezone // 60),

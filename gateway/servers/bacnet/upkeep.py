@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from bacpypes3.pdu import Address, GlobalBroadcast
 
@@ -15,7 +15,10 @@ from gateway.engine.alarms import Alarms
 from gateway.servers.bacnet.cov import PASS_S, Datagram
 from gateway.servers.bacnet.foreign import Registration
 from gateway.servers.bacnet.link import UdpPort
+from gateway.servers.bacnet.routing import Router
 from gateway.servers.bacnet.stack import Parts, Responder
+from gateway.servers.bacnet.standard import WILDCARD
+from gateway.servers.bacnet.virtual import mac_of
 
 LOST = "bacnet.interface"
 ASKS, TELLS = b"\x01\x04", b"\x01\x00"
@@ -25,7 +28,7 @@ TICK_S, MEND_EVERY_S = 1.0, 5.0
 
 
 class Upkeep:
-    """The task of one server. `announce`: an I-Am is due."""
+    """The task of one server. `announce`: an I-Am is due; `turns` counts on as long as it works."""
 
     def __init__(
         self,
@@ -35,7 +38,9 @@ class Upkeep:
         registration: Registration | None,
         alarms: Alarms,
         now: Callable[[], float],
+        router: Router | None = None,
     ) -> None:
+        self._router = router
         self._responder = responder
         self._parts = parts
         self._udp = udp
@@ -45,10 +50,12 @@ class Upkeep:
         self._tick_at = -math.inf
         self._mend_at = now() + MEND_EVERY_S
         self.announce = registration is None
+        self.turns = 0
 
     async def run(self, awake: asyncio.Event) -> None:
         """Works until it is cancelled; `awake` says that something waits to be sent."""
         while True:
+            self.turns += 1
             try:
                 rest_s = await self._work()
             except Exception as fault:  # noqa: BLE001  # a fault of ours must not end reading; complain logs it
@@ -71,17 +78,30 @@ class Upkeep:
             await self.tick()
         elif self.announce:
             await self._introduce()
-        for datagram in self._parts.cov.pump():
+        for datagram in self._due():
             to = datagram.destination
-            if to.addrType == Address.localStationAddr:
+            if datagram.device and self._router is not None:
+                await self._router.send(mac_of(datagram.device & WILDCARD), datagram.apdu, to)
+            elif to.addrType == Address.localStationAddr:
                 self._udp.send_npdu((ASKS if datagram.apdu[0] == 0 else TELLS) + datagram.apdu, to.addrTuple)
             else:
                 await self._responder.notify(datagram)
-        return self._parts.cov.rest_s()
+        if self._router is not None and await self._router.pump():
+            return PASS_S
+        reporting = self._parts.reporting
+        return min(self._parts.cov.rest_s(), math.inf if reporting is None else reporting.rest_s())
+
+    def _due(self) -> Iterator[Datagram]:
+        """Notifications that may leave now."""
+        if self._parts.reporting is not None:
+            yield from self._parts.reporting.pump()
+        yield from self._parts.cov.pump()
 
     async def tick(self) -> None:
         """Everything that has its time: sockets, BBMD, our number, an ordered silence."""
         self._parts.management.tick()
+        if self._router is not None:
+            self._router.fleet.tick()
         if self._now() >= self._mend_at:
             self._mend_at = self._now() + MEND_EVERY_S
             await self._mend()
@@ -92,15 +112,19 @@ class Upkeep:
                 self._udp.send(request, registration.bbmd.addrTuple)
         if self.announce:
             await self._introduce()
-        if not self._parts.cov.muted and (registration is None or registration.registered):
-            question = self._parts.presence.question()
-            if question is not None:
+        if not self._parts.management.silent and (registration is None or registration.registered):
+            for question in self._parts.presence.questions():
                 await self._responder.notify(Datagram(question, GlobalBroadcast()))
+        if self._router is not None and (registration is None or registration.registered):
+            await self._router.tick()
 
     async def _introduce(self) -> None:
         self.announce = False
-        if not self._parts.cov.muted:
+        if not self._parts.management.silent:
             await self._responder.announce()
+        if self._router is not None:
+            self._router.begin()
+            self._router.fleet.introduce(self._parts.cov.muted)
 
     async def _mend(self) -> None:
         try:

@@ -1,7 +1,8 @@
 """WriteProperty and WritePropertyMultiple (ASHRAE 135 clauses 15.9 and 15.10).
 
-Rules of this file: nothing is writable but the Present_Value of a commandable or writable point, by a client of the
-write networks; a whole request is understood before its first element is carried out; an answer leaves within 2 s.
+Rules of this file: nothing is writable but the Present_Value of a commandable or writable point and a Recipient_List,
+by a client of the write networks; a whole request is understood before its first element is carried out; an answer
+leaves within 2 s.
 """
 
 from __future__ import annotations
@@ -17,12 +18,14 @@ from gateway.core.priority import RESERVED_SLOT, Origin
 from gateway.core.value import GOOD, Sample, Value
 from gateway.engine.ports import Ask, Commands, OnRefused
 from gateway.servers.bacnet import codec
+from gateway.servers.bacnet.notification_classes import ClassRecord
 from gateway.servers.bacnet.points import PointRecord
 from gateway.servers.bacnet.services import CLOSE_1, OPEN_1, error, error_body, reject, simple_ack
 from gateway.servers.bacnet.standard import (
     COMMAND_ERRORS,
     INVALID_DATA_TYPE,
     LOWEST_PRIORITY,
+    NOT_AN_ARRAY,
     OPERATIONAL_PROBLEM,
     UNKNOWN_OBJECT,
     VALUE_OUT_OF_RANGE,
@@ -33,7 +36,8 @@ from gateway.servers.bacnet.standard import (
     Service,
 )
 from gateway.servers.bacnet.store import ObjectStore
-from gateway.servers.bacnet.tags import Malformed, Primitive, RejectReason, Tags
+from gateway.servers.bacnet.tags import Malformed, Primitive, RejectReason, Tags, only_value
+from gateway.servers.bacnet.trend_log import TrendRecord
 
 LARGEST_HEARTBEAT = 0xFFFF
 ANSWER_WITHIN_S = 1.8
@@ -48,13 +52,14 @@ class Peer(NamedTuple):
 
 
 class Element(NamedTuple):
-    """One property to write; `value` is None for anything that is not one primitive."""
+    """One property to write; `value` is None for anything that is not one primitive, `octets` is what was written."""
 
     key: int
     prop: int
     array_index: int | None
     value: Primitive | None
     priority: int
+    octets: bytes = b""
 
 
 class Writes:
@@ -103,11 +108,17 @@ class Writes:
         record = self._store.get(element.key)
         if record is None:
             raise Refusal(UNKNOWN_OBJECT)
+        if isinstance(record, TrendRecord) and element.prop in record.settable | {Prop.LOG_BUFFER}:
+            self._set_trend(record, element, peer)
+            return
         record.encode(element.prop, element.array_index)
+        if element.prop == Prop.RECIPIENT_LIST and isinstance(record, ClassRecord):
+            self._permit(peer)
+            self._write_recipients(record, element, peer)
+            return
         if element.prop != Prop.PRESENT_VALUE or not isinstance(record, PointRecord) or not record.writable:
             raise Refusal(WRITE_ACCESS_DENIED)
-        if peer.ip is None or not any(peer.ip in network for network in self._networks):
-            raise Refusal(WRITE_ACCESS_DENIED)
+        self._permit(peer)
         if record.commandable and element.priority == RESERVED_SLOT:
             raise Refusal(WRITE_ACCESS_DENIED)
         if element.value is None:
@@ -122,12 +133,35 @@ class Writes:
             await self._commands.submit([Ask(record.index, value, element.priority)], origin)
         self._on_write()
 
+    def _write_recipients(self, record: ClassRecord, element: Element, peer: Peer) -> None:
+        try:
+            record.of.write(element.octets, Origin("bacnet", peer.text))
+        except Malformed:
+            raise Refusal(INVALID_DATA_TYPE) from None
+        self._on_write()
+
+    def _set_trend(self, record: TrendRecord, element: Element, peer: Peer) -> None:
+        """Stops, starts or empties a Trend Log; what it holds nobody writes."""
+        if element.array_index is not None:
+            raise Refusal(NOT_AN_ARRAY)
+        if element.prop not in record.settable:
+            raise Refusal(WRITE_ACCESS_DENIED)
+        self._permit(peer)
+        if element.value is None:
+            raise Refusal(INVALID_DATA_TYPE)
+        record.set(element.prop, element.value, peer.text)
+        self._on_write()
+
+    def _permit(self, peer: Peer) -> None:
+        if peer.ip is None or not any(peer.ip in network for network in self._networks):
+            raise Refusal(WRITE_ACCESS_DENIED)
+
     def _take_heartbeat(self, record: PointRecord, value: Value, origin: Origin) -> None:
         """A sign of life; its object shows it at once."""
         if not isinstance(value, (int, float)) or not 0 <= value <= LARGEST_HEARTBEAT or value != int(value):
             raise Refusal(VALUE_OUT_OF_RANGE)
         self._commands.heartbeat(origin.group, int(value))
-        self._store.show(record, Sample(value, GOOD, "", 0.0))
+        self._store.board.show(record, Sample(value, GOOD, "", 0.0))
 
 
 def error_of(refused: Refusal | CommandRejected | TimeoutError) -> Error:
@@ -173,10 +207,14 @@ def parse_multiple(body: bytes) -> list[Element]:
 def _element(tags: Tags, key: int, first: int) -> Element:
     """Property, array index, value and priority in context tags from `first` on."""
     prop, index = tags.number(first), tags.optional(first + 1)
-    value, priority = tags.value(first + 2), tags.optional(first + 3)
+    octets = tags.constructed(first + 2)
+    if not octets and prop != Prop.RECIPIENT_LIST:  # only a list can be written empty
+        raise Malformed(RejectReason.MISSING_PARAMETER)
+    priority = tags.optional(first + 3)
     if priority is not None and not 1 <= priority <= LOWEST_PRIORITY:
         raise Malformed(RejectReason.PARAMETER_OUT_OF_RANGE)
-    return Element(key, prop, index, value, LOWEST_PRIORITY if priority is None else priority)
+    written = LOWEST_PRIORITY if priority is None else priority
+    return Element(key, prop, index, only_value(octets), written, octets)
 
 
 def _multiple_error(cause: bytes, element: Element) -> bytes:

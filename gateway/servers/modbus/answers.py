@@ -26,11 +26,15 @@ ANSWER = Struct(">HHHBBB")
 """MBAP header, function, and a byte count or an exception code."""
 TWO_WORDS = Struct(">HH")
 LONGEST_PDU = 253
-IDENTIFICATION = 43
+MASK_WRITE, READ_WRITE, IDENTIFICATION = 22, 23, 43
+ALONE = {MASK_WRITE, READ_WRITE}
+"""Functions that nobody else's write to the same points may come between."""
 REPEATED_REFUSAL_S, MOST_REFUSALS = 60.0, 20
 WHY = {
     Code.ADDRESS: "a register there cannot be written",
     Code.VALUE: "half of a value, or a quantity that does not fit",
+    Code.NO_TARGET: "there is no such unit",
+    Code.BUSY: "not accepted in time",
 }
 log = structlog.get_logger("modbus")
 
@@ -43,37 +47,41 @@ class Pending:
     unit: int
     function: int
     image: Image
+    pdu: bytes
     write: Write
 
 
 class Answers:
-    """What one client gets; `exceptions` and `writes` (accepted ones) are counted."""
+    """What one client gets; `exceptions` (also by `codes`) and `writes` (accepted ones) are counted.
+
+    `reads` are what clients with its gap policy have read.
+    """
 
     def __init__(self, house: House, group: ClientGroup, address: str) -> None:
         self._house, self._group, self._address = house, group, address
         self._strict = group.gaps == "strict"
+        self.reads = house.reads[group.gaps]
         self._origin = Origin("modbus", address, group.name)
         self._refused: set[tuple[int, int, int | None, str]] = set()
         self._forgot = -math.inf
         self.exceptions = self.writes = 0
+        self.codes: dict[int, int] = {}
 
-    def read_part(self, transaction: int, unit: int, function: int, pdu: bytes) -> bytes:
-        """A read that came with others, or cut; it may be of any length."""
-        if len(pdu) != 5:
-            code = Code.VALUE if unit in self._house.images else Code.NO_TARGET
-            return self._exception(transaction, unit, function, code)
-        return self.read(transaction, unit, function, *TWO_WORDS.unpack_from(pdu, 1))
-
-    def read(self, transaction: int, unit: int, function: int, address: int, count: int) -> bytes:
-        """FC3 and FC4 (V1.1b3, 6.3 and 6.4)."""
+    def read(self, transaction: int, unit: int, function: int, pdu: bytes) -> bytes:
+        """FC3 and FC4 (V1.1b3, 6.3 and 6.4); `reads` has the next one like it."""
         image = self._house.images.get(unit)
         if image is None:
             return self._exception(transaction, unit, function, Code.NO_TARGET)
+        if len(pdu) != 5:
+            return self._exception(transaction, unit, function, Code.VALUE)
+        address, count = TWO_WORDS.unpack_from(pdu, 1)
         found = image.read_registers(address, count, self._strict)
         if isinstance(found, Code):
             return self._exception(transaction, unit, function, found)
         if image.own.cover(address, count):
             self._show_own(image, found, address)
+        else:
+            self.reads.keep(image, unit, function, address, count)
         return ANSWER.pack(transaction, 0, 3 + 2 * count, unit, function, 2 * count) + found
 
     def _show_own(self, image: Image, found: bytearray, address: int) -> None:
@@ -84,14 +92,14 @@ class Answers:
         """Every other function: its answer, or the write that awaits acceptance."""
         image = self._house.images.get(unit)
         found: bytes | Code
-        if image is None:
-            found = Code.NO_TARGET
-        elif len(pdu) > LONGEST_PDU:
-            found = Code.VALUE
+        if image is None or len(pdu) > LONGEST_PDU:
+            found = Code.NO_TARGET if image is None else Code.VALUE
+            if function in PARSERS:
+                self._note_refusal(unit, pdu, WHY[found])
         elif function in PARSERS:
             write = self._parse(image, unit, function, pdu)
             if isinstance(write, Write):
-                return Pending(transaction, unit, function, image, write)
+                return Pending(transaction, unit, function, image, pdu, write)
             found = write
         elif function in {1, 2}:
             found = self._read_coils(image, pdu)
@@ -138,35 +146,51 @@ class Answers:
 
     async def submit(self, pending: Pending) -> bytes:
         """All or nothing; the answer's frame."""
-        house, write = self._house, pending.write
         where = (pending.transaction, pending.unit, pending.function)
-        heartbeat = pending.image.own.heartbeat
-        asks = [Ask(i, value, self._group.slot) for i, value in write.values.items() if i != heartbeat]
+        turn = self._house.turns.take(pending.write.values, alone=pending.function in ALONE)
         try:
-            async with asyncio.timeout(self._group.answer_within_s):
-                if asks:
-                    await house.commands.submit(asks, self._origin)
+            async with asyncio.timeout(self._group.answer_within_s), turn:
+                found = await self._carry_out(pending)
         except CommandRejected as rejected:
-            return self._exception(*where, reject_code(rejected.reject))
+            found = reject_code(rejected.reject)
         except TimeoutError:
-            house.counters.write_timeouts += 1
-            return self._exception(*where, Code.BUSY)
+            self._house.counters.write_timeouts += 1
+            self._note_refusal(pending.unit, pending.pdu, WHY[Code.BUSY])
+            found = Code.BUSY
+        if isinstance(found, Code):
+            return self._exception(*where, found)
+        return _frame(pending.transaction, pending.unit, found)
+
+    async def _carry_out(self, pending: Pending) -> bytes | Code:
+        """A write whose turn it is; a mask is laid on what the register holds now. The answer's PDU."""
+        house, image = self._house, pending.image
+        write = pending.write
+        if pending.function == MASK_WRITE:
+            again = self._parse(image, pending.unit, MASK_WRITE, pending.pdu)
+            if isinstance(again, Code):
+                return again
+            write = again
+        heartbeat = image.own.heartbeat
+        asks = [Ask(i, value, self._group.slot) for i, value in write.values.items() if i != heartbeat]
+        if asks:
+            await house.commands.submit(asks, self._origin)
         if heartbeat in write.values:
             house.commands.heartbeat(self._origin.group, int(write.values[heartbeat]))
         self.writes += 1
         house.counters.writes += 1
         if write.read is None:
-            return _frame(pending.transaction, pending.unit, write.answer)
-        found = pending.image.read_registers(*write.read, self._strict)
+            return write.answer
+        found = image.read_registers(*write.read, self._strict)
         if isinstance(found, Code):
-            return self._exception(*where, found)
-        if pending.image.own.cover(*write.read):
-            self._show_own(pending.image, found, write.read[0])
-        return _frame(pending.transaction, pending.unit, bytes((pending.function, len(found))) + found)
+            return found
+        if image.own.cover(*write.read):
+            self._show_own(image, found, write.read[0])
+        return bytes((pending.function, len(found))) + found
 
     def _exception(self, transaction: int, unit: int, function: int, code: Code) -> bytes:
         """An exception answer (V1.1b3, 7): the function code with its highest bit set, and why."""
         self.exceptions += 1
+        self.codes[code] = self.codes.get(code, 0) + 1
         self._house.counters.exceptions += 1
         return ANSWER.pack(transaction, 0, 3, unit, function | 0x80, code)
 

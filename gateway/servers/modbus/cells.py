@@ -49,7 +49,9 @@ class BitRegister:
             self._word = self._word | mask if value else self._word & ~mask
         register = self._register
         self._image.data[register * 2 : register * 2 + 2] = self._word.to_bytes(2, "big")
-        self._image.state[register] = LOST if self._lost else MAPPED
+        state = LOST if self._lost else MAPPED
+        if self._image.state[register] != state:
+            self._image.mark(register, bytes([state]))
 
     def _decode(self, data: bytes) -> Iterator[tuple[int, Value]]:
         word = int.from_bytes(data, "big")
@@ -114,22 +116,22 @@ def _register_cell(image: Image, placed: PlacedRegister, loss: OnLoss) -> Cell:
     spec, first = placed.spec, placed.register
     encode = encoder(spec.type, spec.scale, spec.word_order, spec.byte_order)
     nothing = sentinel(spec.type, spec.word_order, spec.byte_order)
-    end = first + spec.type.words
-    low, high = first * 2, end * 2
+    low, high = first * 2, (first + spec.type.words) * 2
     mapped, gone = bytes([MAPPED]) * spec.type.words, bytes([LOST]) * spec.type.words
-    data, state = image.data, image.state
+    data, state, mark = image.data, image.state, image.mark
     hold, refuse = loss == "hold", loss == "exception"
 
     def show(value: Value | None, quality: Quality) -> None:
         if value is not None and (quality is GOOD or quality is STALE or hold):
             data[low:high] = encode(value)
         elif refuse:
-            state[first:end] = gone
+            if state[first] != LOST:
+                mark(first, gone)
             return
         else:
             data[low:high] = nothing
         if state[first] != MAPPED:
-            state[first:end] = mapped
+            mark(first, mapped)
 
     return show
 

@@ -8,6 +8,7 @@ protocol or a limit loses its connection and nobody else's; timers are loop hand
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from struct import Struct
 from typing import Any, cast
 
@@ -17,12 +18,12 @@ from gateway.servers.modbus.answers import Answers, Pending
 from gateway.servers.modbus.groups import ClientGroup
 from gateway.servers.modbus.house import House
 from gateway.servers.modbus.pace import Pace
+from gateway.servers.modbus.reads import FRAME_BYTES
 from gateway.servers.modbus.security import role_of
 
 HEAD = Struct(">HHHBB")
 """MBAP header and function code: transaction, protocol, length of what follows, unit, function."""
-READ = Struct(">HHHBBHH")
-"""A whole read request, which is what a client sends nearly always: MBAP header, function, address, quantity."""
+INPUTS = 4
 LONGEST_ANSWERED = 260
 """A length field of 255..260 is answered with 03; beyond, framing is lost."""
 WAITING_BYTES = 4096
@@ -30,21 +31,31 @@ CHUNK_BYTES = 16384
 UNREAD_BYTES = 65536
 
 
+def no_short_way(_frame: bytes) -> None:
+    """For clients with a cap: all that they ask may have to wait."""
+
+
 class Connection(ServerRequestHandler):
     """A pymodbus request handler with framing, order and limits of its own.
 
     Attributes:
         group: who the client is.
-        address: `ip:port`.
+        address: `ip:port`; role: in its certificate, None on the plain port.
         since: when it connected, loop time in seconds; `last` when it was last heard.
+        requests: how many, of which the long way counts by function (`functions`), and the short one FC4 (`inputs`).
+        looks: how many of the next requests the watcher wants to see; they go the long way.
     """
 
     group: ClientGroup
     _answers: Answers
+    _again: Callable[[bytes], bytes | None]
+    _write: Callable[[bytes], None]
 
     def __init__(self, shell: Any, house: House) -> None:
         super().__init__(shell, None, None, None)  # type: ignore[no-untyped-call]
         self._house = house
+        self._counters = house.counters
+        self._now = self.loop.time
         self._wire: asyncio.Transport | None = None
         self._bytes = b""
         self._dropped = False
@@ -56,13 +67,21 @@ class Connection(ServerRequestHandler):
         self._paced = 0
         self.busy = False
         self.address = ""
+        self.role: str | None = None
         self.since = self.last = self.loop.time()
-        self.requests = 0
+        self.requests = self.inputs = 0
+        self.looks = 0
+        self.functions: dict[int, int] = {}
 
     @property
     def exceptions(self) -> int:
         """Exception answers so far."""
         return self._answers.exceptions
+
+    @property
+    def codes(self) -> dict[int, int]:
+        """Exception answers by code."""
+        return self._answers.codes
 
     @property
     def writes(self) -> int:
@@ -74,8 +93,8 @@ class Connection(ServerRequestHandler):
         self._wire = wire = cast("asyncio.Transport", self.transport)
         peer = wire.get_extra_info("peername")
         tls = wire.get_extra_info("ssl_object")
-        role = None if tls is None else role_of(tls.getpeercert(binary_form=True))
-        group = self._house.door.enter(self, peer[0], role) if peer else None
+        self.role = None if tls is None else role_of(tls.getpeercert(binary_form=True))
+        group = self._house.door.enter(self, peer[0], self.role) if peer else None
         if group is None:
             self.abort()
             return
@@ -83,9 +102,28 @@ class Connection(ServerRequestHandler):
         self.address = f"[{peer[0]}]:{peer[1]}" if ":" in peer[0] else f"{peer[0]}:{peer[1]}"
         wire.set_write_buffer_limits(high=UNREAD_BYTES)
         self._answers = Answers(self._house, group, self.address)
+        self._again, self._write = self._answers.reads.again, wire.write
         if group.requests_per_s is not None:
-            self._pace = Pace(group.requests_per_s, self.loop.time())
+            self._pace = self._house.door.pace(self, group.requests_per_s)
+            self._again = no_short_way
+            self._slow_down(self._pace)
         self._idle = self.loop.call_later(self._house.idle_s, self._check_idle)
+        self._house.watcher.entered(self)
+
+    def _join(self, group: ClientGroup) -> None:
+        self.group = group
+        self._answers = Answers(self._house, group, self.address)
+        self._again = self._answers.reads.again
+        self._pace, self._paced = None, self.requests
+        if group.requests_per_s is not None:
+            self._pace = self._house.door.pace(self, group.requests_per_s)
+            self._slow_down(self._pace)
+
+    def regroup(self, group: ClientGroup) -> None:
+        """The client is of another group from the next request on; what was counted of it stays."""
+        old = self._answers
+        self._join(group)
+        self._answers.exceptions, self._answers.writes, self._answers.codes = old.exceptions, old.writes, old.codes
 
     def callback_disconnected(self, exc: Exception | None) -> None:
         """Forgets the client; writes that it had sent whole are still carried out."""
@@ -94,6 +132,7 @@ class Connection(ServerRequestHandler):
             if timer is not None:
                 timer.cancel()
         self._house.door.leave(self)
+        self._house.watcher.left(self)
 
     def pause_writing(self) -> None:
         """The client does not read its answers."""
@@ -118,26 +157,27 @@ class Connection(ServerRequestHandler):
     def data_received(self, data: bytes) -> None:
         """Takes bytes in any cut, and no more for a while when the client is over its group's cap.
 
-        One whole read, alone, which is what a client sends nearly always, has a way of its own that is half as long.
+        One whole read alone that was answered before is what a client sends nearly always: it has a way of its own.
         """
-        self.last = self.loop.time()
-        if len(data) == READ.size and not self._bytes and not self.busy and self._wire is not None:
-            transaction, protocol, length, unit, function, address, count = READ.unpack(data)
-            if protocol == 0 and length == 6 and (function == 3 or function == 4):  # noqa: PLR1714  # quicker than `in`
-                self.requests += 1
-                self._house.counters.requests += 1
-                self._wire.write(self._answers.read(transaction, unit, function, address, count))
-            else:
-                self._take(data)
-        else:
+        self.last = self._now()
+        answer = None
+        if len(data) == FRAME_BYTES and not (self._bytes or self.busy or self.looks):
+            answer = self._again(data)
+        if answer is None:
             self._take(data)
+        else:
+            self.requests += 1
+            self._counters.requests += 1
+            if data[7] == INPUTS:
+                self.inputs += 1
+            self._write(answer)
         if self._pace is not None:
             self._slow_down(self._pace)
 
     def _take(self, data: bytes) -> None:
         """Answers what is whole."""
         self._bytes = self._bytes + data if self._bytes else data
-        if not self.busy:
+        if not self.busy and self._slow is None:
             pending = self._answer_ready()
             if pending is not None:
                 self.busy = True
@@ -152,11 +192,18 @@ class Connection(ServerRequestHandler):
         if wait_s > 0 and self._slow is None and self._wire is not None:
             self._house.counters.throttled += 1
             self._wire.pause_reading()
-            self._slow = self.loop.call_later(wait_s, self._go_on)
+            self._slow = self.loop.call_later(wait_s, self._go_on, pace)
+            if self._half is not None:
+                self._half.cancel()
+                self._half = None
 
-    def _go_on(self) -> None:
+    def _go_on(self, pace: Pace) -> None:
+        """What came in spite of the pause first: a loop hands over what it had read already."""
         self._slow = None
-        if self._wire is not None and not self.busy:
+        if not self.busy:
+            self._take(b"")
+            self._slow_down(pace)
+        if self._wire is not None and not self.busy and self._slow is None:
             self._wire.resume_reading()
 
     def _answer_ready(self) -> Pending | None:
@@ -169,14 +216,19 @@ class Connection(ServerRequestHandler):
                 break
             position = end
             self.requests += 1
+            self.functions[function] = self.functions.get(function, 0) + 1
+            answer: bytes | Pending
             if function in {3, 4}:
-                out += self._answers.read_part(transaction, unit, function, data[start:end])
+                answer = self._answers.read(transaction, unit, function, data[start:end])
             else:
                 answer = self._answers.answer(transaction, unit, function, data[start:end])
                 if isinstance(answer, Pending):
                     pending = answer
                     break
-                out += answer
+            if self.looks:
+                self.looks -= 1
+                self._house.watcher.saw(self, unit, data[start:end], answer)
+            out += answer
             if len(out) > CHUNK_BYTES:
                 self._send(out)
                 out = b""
@@ -202,6 +254,7 @@ class Connection(ServerRequestHandler):
             if self._wire is not None:
                 self._house.counters.bad_frames += 1
                 self._house.door.complain(self.address)
+                self._house.watcher.garbled(self, rest)
                 self._wire.close()
         elif self._half is None and self._wire is not None:
             self._half = self.loop.call_later(self._house.half_frame_s, self._end_half)
@@ -211,7 +264,11 @@ class Connection(ServerRequestHandler):
         pending: Pending | None = first
         try:
             while pending is not None:
-                self._send(await self._answers.submit(pending))
+                answer = await self._answers.submit(pending)
+                self._send(answer)
+                if self.looks:
+                    self.looks -= 1
+                    self._house.watcher.wrote(self, pending, answer)
                 pending = self._answer_ready()
         except BaseException:
             self.abort()
@@ -230,7 +287,7 @@ class Connection(ServerRequestHandler):
 
     def _check_idle(self) -> None:
         left = self.last + self._house.idle_s - self.loop.time()
-        if left <= 0 and not self.busy:
+        if left <= 0 and not self.busy and self._slow is None:
             self._house.counters.idle += 1
             self.abort()
             return

@@ -1,25 +1,26 @@
 """Who is inside: clients are let in, counted, and made to leave for others.
 
 Rules of this file: nobody outside every group comes in; a flood of connections pushes out itself and not the client
-that polls; at most one log line per host and reason.
+that polls, however seldom; at most one log line per host and reason.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from gateway.servers.modbus.groups import ClientGroup, find_group
 from gateway.servers.modbus.house import Counters
+from gateway.servers.modbus.pace import Pace
 
 if TYPE_CHECKING:
     from gateway.servers.modbus.connection import Connection
 
 REMEMBERED = 256
-"""Hosts whose fault was logged once; beyond it the counters alone tell."""
+"""Hosts whose fault was logged once (beyond it the counters alone tell), or whose cap outlives their connections."""
 log = structlog.get_logger("modbus")
 
 
@@ -31,6 +32,7 @@ class Door:
         roles: role of a client's certificate -> name of a group.
         counters: what is counted.
         most: connections of all clients; most_of_one: of one address.
+        on_stranger: told of the host of a client that no group has.
     """
 
     def __init__(
@@ -41,11 +43,14 @@ class Door:
         *,
         most: int,
         most_of_one: int,
+        on_stranger: Callable[[str], None] = lambda _host: None,
     ) -> None:
         self._groups, self._roles, self._counters = tuple(groups), roles, counters
         self._most, self._most_of_one = most, most_of_one
+        self._on_stranger = on_stranger
         self._inside: dict[Connection, str] = {}
         self._hosts: dict[str, int] = {}
+        self._paces: dict[tuple[str, float], Pace] = {}
         self._empty = asyncio.Event()
         self._named: set[tuple[str, str]] = set()
 
@@ -64,18 +69,38 @@ class Door:
             for client in self._inside
         ]
 
+    def admit(self, groups: Sequence[ClientGroup], roles: Mapping[str, str]) -> None:
+        """Other groups and roles: whoever is inside is of the group that it would come in by now, or must go."""
+        self._groups, self._roles = tuple(groups), roles
+        for client, host in list(self._inside.items()):
+            group = self._group(host, client.role)
+            if group is None:
+                self._counters.evicted += 1
+                self._say_once("no group any more", host)
+                client.abort()
+            elif group != client.group:
+                client.regroup(group)
+
+    def limit(self, most: int, most_of_one: int) -> None:
+        """Other limits, for newcomers."""
+        self._most, self._most_of_one = most, most_of_one
+
+    def _group(self, host: str, role: str | None) -> ClientGroup | None:
+        groups = self._groups
+        if role is not None:
+            groups = tuple(group for group in groups if group.name == self._roles.get(role))
+        return find_group(groups, host)
+
     def enter(self, client: Connection, host: str, role: str | None) -> ClientGroup | None:
         """Lets a newcomer in as a member of a group, at the cost of the least active one when it is full.
 
         `role` is None on the plain port; on the secure one only the group that it names is open.
         """
-        groups = self._groups
-        if role is not None:
-            groups = tuple(group for group in groups if group.name == self._roles.get(role))
-        group = find_group(groups, host)
+        group = self._group(host, role)
         if group is None:
             self._counters.refused += 1
             self._say_once("refused", host)
+            self._on_stranger(host)
             return None
         if not self._has_room(host):
             self._counters.refused += 1
@@ -84,6 +109,15 @@ class Door:
         self._inside[client] = host
         self._hosts[host] = self._hosts.get(host, 0) + 1
         return group
+
+    def pace(self, client: Connection, per_s: float) -> Pace:
+        """The cap that all connections of a client's address share, one after the other too."""
+        capped = (self._inside[client], per_s)
+        if capped not in self._paces:
+            if len(self._paces) >= REMEMBERED:
+                self._paces = {other: pace for other, pace in self._paces.items() if other[0] in self._hosts}
+            self._paces[capped] = Pace(per_s, client.since)
+        return self._paces[capped]
 
     def leave(self, client: Connection) -> None:
         """Forgets a client, known or not."""
@@ -115,11 +149,19 @@ class Door:
         return len(self._inside) < self._most or self._close_one(self._inside, "connection limit", "")
 
     def _close_one(self, clients: Iterable[Connection], why: str, host: str) -> bool:
-        """Closes one: those that never asked anything first, then whoever was silent longest; no pending write."""
+        """Closes one without a pending write.
+
+        Those that never asked anything come first, then those of hosts with more than their share, then all others;
+        among equals whoever was silent longest.
+        """
         idle = [client for client in clients if not client.busy]
         if not idle:
             return False
-        oldest = min(idle, key=lambda client: (client.requests > 0, client.last))
+        share = self._most // len(self._hosts)
+        oldest = min(
+            idle,
+            key=lambda client: (client.requests > 0, self._hosts[self._inside[client]] <= share, client.last),
+        )
         self._counters.evicted += 1
         self._say_once(why, host)
         self.leave(oldest)

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
-from typing import Literal
+from typing import Literal, get_args
+
+Gaps = Literal["fill", "strict"]
+GAPS: tuple[Gaps, ...] = get_args(Gaps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,14 +22,14 @@ class ClientGroup:
         write: whether it may write at all.
         gaps: `fill` answers unassigned registers of a span, `strict` refuses them with 02.
         answer_within_s: seconds after which a write that is not accepted yet is answered 06.
-        requests_per_s: cap of each of its connections, None for none; what is beyond it waits.
+        requests_per_s: cap of each address, for all its connections together, None for none; what is beyond it waits.
     """
 
     name: str
     networks: tuple[IPv4Network | IPv6Network, ...]
     slot: int
     write: bool
-    gaps: Literal["fill", "strict"] = "fill"
+    gaps: Gaps = "fill"
     answer_within_s: float = 2.0
     requests_per_s: float | None = None
 

@@ -11,6 +11,10 @@ from gateway.engine.ports import Commands, OnRefused
 from gateway.servers.modbus.groups import ClientGroup
 from gateway.servers.modbus.identity import Identity
 from gateway.servers.modbus.image import Image
+from gateway.servers.modbus.pace import Pace
+from gateway.servers.modbus.reads import Reads
+from gateway.servers.modbus.turns import Turns
+from gateway.servers.modbus.watcher import Watcher
 
 Spawn = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
 
@@ -40,6 +44,9 @@ class Door(Protocol):
     def enter(self, client: Any, host: str, role: str | None) -> ClientGroup | None:
         """Lets a newcomer in as a member of a group; None refuses it. `role` is None on the plain port."""
 
+    def pace(self, client: Any, per_s: float) -> Pace:
+        """The cap that all connections of a client's address share."""
+
     def leave(self, client: Any) -> None:
         """Forgets a client, known or not."""
 
@@ -47,11 +54,12 @@ class Door(Protocol):
         """A client from `host` lost framing."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class House:
-    """Shared by all connections; times in seconds.
+    """Shared by all connections; times in seconds. A reload replaces what has changed.
 
-    `on_refused` is told of writes that never became a command: where, by whom and why, for the evidence.
+    `reads` are by gap policy. `on_refused` is told of writes that never became a command: where, by whom and why, for
+    the evidence.
     """
 
     images: Mapping[int, Image]
@@ -60,6 +68,9 @@ class House:
     counters: Counters
     spawn: Callable[[Coroutine[Any, Any, None]], None]
     door: Door
+    reads: Mapping[str, Reads]
+    turns: Turns
+    watcher: Watcher
     on_refused: OnRefused
     idle_s: float
     half_frame_s: float

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from gateway.addressing import Span
+from gateway.addressing import PlacedPoint, PlacedRegister, Span
 from gateway.core.value import Value
 from gateway.servers.modbus.codes import Code
 from gateway.servers.modbus.own import OwnRegisters
@@ -40,10 +40,11 @@ class Image:
     """65536 registers and coils of one unit, and which of them can be written.
 
     `data` is big-endian as on the wire. `targets` holds the target of every writable register, `switches` the
-    table index of every writable coil. `own` are the registers that a client group has of its own.
+    table index of every writable coil. `own` are the registers that a client group has of its own. `layout` is
+    another number after every change of a register's state.
     """
 
-    __slots__ = ("coils", "data", "own", "spans", "state", "switches", "targets")
+    __slots__ = ("coils", "data", "layout", "own", "spans", "state", "switches", "targets")
 
     def __init__(self) -> None:
         self.data = bytearray(SIZE * 2)
@@ -53,6 +54,17 @@ class Image:
         self.targets: dict[int, Target] = {}
         self.switches: dict[int, int] = {}
         self.own = OwnRegisters()
+        self.layout = 0
+
+    def mark(self, first: int, states: bytes | bytearray) -> None:
+        """Sets the states of registers from `first` on."""
+        self.state[first : first + len(states)] = states
+        self.layout += 1
+
+    def place_own(self, index: int, point: PlacedPoint, placed: PlacedRegister) -> None:
+        """Notes a register that every client group has one of."""
+        self.own.place(index, point, placed)
+        self.layout += 1
 
     def add_span(self, span: Span) -> None:
         """Makes a range readable as a block; registers that are placed later replace the fill.
@@ -65,13 +77,14 @@ class Image:
             raise ValueError(span)
         self.spans.append(span)
         self.data[first * 2 : end * 2] = span.fill.to_bytes(2, "big") * span.count
-        self.state[first:end] = bytes([GAP]) * span.count
+        self.mark(first, bytes([GAP]) * span.count)
         self.coils[first:end] = bytes([COIL_GAP_ON if span.fill & 1 else COIL_GAP_OFF]) * span.count
 
     def join(self, home: Image, span: Span) -> None:
         """Gives a range the same values as in another unit, and writes there the same meaning."""
         self.copy(home, span)
         self.own = home.own
+        self.layout += 1
         common = range(span.first, span.first + span.count)
         self.targets |= {register: target for register, target in home.targets.items() if register in common}
         self.switches |= {coil: index for coil, index in home.switches.items() if coil in common}
@@ -80,7 +93,8 @@ class Image:
         """Takes over the values of a range of another unit."""
         first, end = span.first, span.first + span.count
         self.data[first * 2 : end * 2] = home.data[first * 2 : end * 2]
-        self.state[first:end] = home.state[first:end]
+        if self.state[first:end] != home.state[first:end]:
+            self.mark(first, home.state[first:end])
         self.coils[first:end] = home.coils[first:end]
 
     def read_registers(self, address: int, count: int, strict: bool) -> bytearray | Code:

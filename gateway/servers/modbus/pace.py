@@ -1,4 +1,4 @@
-"""A cap of requests per second for one connection; pure."""
+"""A cap of requests per second; pure."""
 
 from __future__ import annotations
 

@@ -14,10 +14,13 @@ from gateway.core.value import Value
 from gateway.engine.ports import Ask
 from gateway.servers.modbus.connection import Connection
 from gateway.servers.modbus.door import Door
-from gateway.servers.modbus.groups import ClientGroup
+from gateway.servers.modbus.groups import GAPS, ClientGroup
 from gateway.servers.modbus.house import Counters, House
 from gateway.servers.modbus.identity import Identity
 from gateway.servers.modbus.image import MAPPED, Image, Target
+from gateway.servers.modbus.reads import Reads
+from gateway.servers.modbus.turns import Turns
+from gateway.servers.modbus.watcher import Watcher
 
 HOST, UNIT = "127.0.0.1", 1
 GROUP = ClientGroup("self-test", (ip_network(HOST),), 16, write=True)
@@ -121,6 +124,9 @@ async def self_test(shell: Any) -> None:
             counters=counters,
             spawn=spawn,
             door=Door([GROUP], {}, counters, most=1, most_of_one=1),
+            reads={gaps: Reads() for gaps in GAPS},
+            turns=Turns(),
+            watcher=Watcher(None, dict, (), unit=UNIT, common=None),
             on_refused=lambda _place, _origin, _why: None,
             idle_s=WITHIN_S,
             half_frame_s=WITHIN_S,

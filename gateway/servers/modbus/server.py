@@ -10,27 +10,32 @@ import asyncio
 import errno
 import logging
 import os
+import socket
 import ssl
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import structlog
 from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
 from gateway.addressing import PlacedPoint, Span
-from gateway.addressing.builtin import LAYOUT_VERSION
+from gateway.addressing.builtin import HEARTBEAT_AT, LAYOUT_VERSION
+from gateway.engine.observatory import Observatory
 from gateway.engine.ports import Commands, OnRefused
 from gateway.engine.table import PointTable
 from gateway.servers.modbus.connection import Connection
 from gateway.servers.modbus.door import Door
-from gateway.servers.modbus.groups import ClientGroup
+from gateway.servers.modbus.groups import GAPS, ClientGroup
 from gateway.servers.modbus.house import Counters, House, Spawn
 from gateway.servers.modbus.identity import Identity
+from gateway.servers.modbus.reads import Reads
 from gateway.servers.modbus.security import HANDSHAKE_S, Security
 from gateway.servers.modbus.selftest import self_test
+from gateway.servers.modbus.turns import Turns
 from gateway.servers.modbus.units import Units
+from gateway.servers.modbus.watcher import Watcher
 
 BACKLOG = 512
 
@@ -38,18 +43,26 @@ logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL)
 
 
 class Shell(ModbusTcpServer):
-    """The library's listener without its error handling, its handler and its list of connections."""
+    """The library's listener without its error handling, its handler and its list of connections.
 
-    def __init__(self, host: str, port: int, house: House, secure: ssl.SSLContext | None = None) -> None:
+    `sock` is bound already; host and port are only told then.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        house: House,
+        secure: ssl.SSLContext | None = None,
+        sock: socket.socket | None = None,
+    ) -> None:
         unused = SimDevice(0, SimData(0, values=0, datatype=DataType.REGISTERS))
         super().__init__(unused, address=(host, port))
         self._house = house
         self.call_create = partial(
             self.loop.create_server,
             self.handle_new_connection,
-            host,
-            port,
-            reuse_address=True,
+            **({"host": host, "port": port, "reuse_address": True} if sock is None else {"sock": sock}),
             backlog=BACKLOG,
             **({} if secure is None else {"ssl": secure, "ssl_handshake_timeout": HANDSHAKE_S}),
         )
@@ -65,6 +78,11 @@ class Shell(ModbusTcpServer):
         self.transport = server  # type: ignore[assignment]
         port: int = server.sockets[0].getsockname()[1]
         return port
+
+    def share(self) -> socket.socket:
+        """Another descriptor of its listening socket, for a listener that takes its place."""
+        server = cast("asyncio.Server", self.transport)
+        return socket.socket(fileno=os.dup(server.sockets[0].fileno()))
 
 
 class ModbusServer:
@@ -85,6 +103,7 @@ class ModbusServer:
         max_per_address: the same for one address.
         on_refused: told of writes that never became a command: where, by whom and why.
         security: a second listener for clients with certificates.
+        observatory: where it is noted what clients do; None: nowhere.
     """
 
     def __init__(
@@ -109,28 +128,43 @@ class ModbusServer:
         idle_s: float = 300.0,
         half_frame_s: float = 20.0,
         security: Security | None = None,
+        observatory: Observatory | None = None,
     ) -> None:
         self.host, self.port = host, port
         self.secure_port: int | None = None
         self._security = security
         self.counters = Counters()
+        self._table, self._map_hash, self._version = table, map_hash, version
         roles = security.roles if security is not None else {}
-        self._door = Door(groups, roles, self.counters, most=max_connections, most_of_one=max_per_address)
         self._units = Units(table, spans, one_unit=one_unit, unit=unit, common=common)
+        self._watcher = Watcher(
+            observatory, lambda: self._units.images, table.names, unit=unit if one_unit else None, common=common
+        )
+        self._door = Door(
+            groups,
+            roles,
+            self.counters,
+            most=max_connections,
+            most_of_one=max_per_address,
+            on_stranger=self._watcher.refused,
+        )
         self._house = House(
             images=self._units.images,
             commands=commands,
-            identity=Identity(version, site=site, layout=LAYOUT_VERSION, map_hash=map_hash),
+            identity=self._identity(site),
             counters=self.counters,
             spawn=self._spawn,
             door=self._door,
+            reads={gaps: Reads() for gaps in GAPS},
+            turns=Turns(),
+            watcher=self._watcher,
             on_refused=on_refused,
             idle_s=idle_s,
             half_frame_s=half_frame_s,
         )
         self._start_task = spawn
         self._tasks: set[asyncio.Task[None]] = set()
-        self._shells: list[Shell] = []
+        self._shells: dict[bool, Shell] = {}
         self._log = structlog.get_logger("modbus")
 
     async def start(self) -> None:
@@ -150,9 +184,12 @@ class ModbusServer:
         except OSError:
             await self.stop()
             raise
+        self._watcher.begin()
 
-    async def _listen(self, host: str, port: int, context: ssl.SSLContext | None) -> int:
-        shell = Shell(host, port, self._house, context)
+    async def _listen(
+        self, host: str, port: int, context: ssl.SSLContext | None, sock: socket.socket | None = None
+    ) -> int:
+        shell = Shell(host, port, self._house, context, sock)
         try:
             port = await shell.open()
         except OSError as error:
@@ -161,21 +198,77 @@ class ModbusServer:
             failure = OSError(f"modbus: cannot listen on {host}:{port}: {why.lower()}")
             failure.errno = number
             raise failure from error
-        self._shells.append(shell)
+        self._shells[context is not None] = shell
         self._log.info("modbus.listening", host=host, port=port, tls=context is not None)
         return port
+
+    def _identity(self, site: str) -> Identity:
+        return Identity(self._version, site=site, layout=LAYOUT_VERSION, map_hash=self._map_hash)
+
+    # -- a reload: nobody who may still be here notices ------------------------------------------------------------
+
+    def admit(self, groups: Sequence[ClientGroup], *, max_connections: int, max_per_address: int, site: str) -> None:
+        """Other client groups, limits for newcomers, and name of the site; whoever is in no group any more must go."""
+        self._door.admit(groups, self._security.roles if self._security is not None else {})
+        self._door.limit(max_connections, max_per_address)
+        self._house.identity = self._identity(site)
+
+    def rebuild(
+        self,
+        points: Sequence[tuple[int, PlacedPoint]],
+        spans: Iterable[Span],
+        *,
+        one_unit: bool,
+        unit: int,
+        common: Span | None,
+    ) -> None:
+        """Another map, from one request to the next; a write that is under way ends as it began."""
+        old, self._units = self._units, Units(self._table, spans, one_unit=one_unit, unit=unit, common=common)
+        self._units.place(points)
+        self._house.images = self._units.images
+        for reads in self._house.reads.values():
+            reads.clear()
+        self._watcher.divide(unit if one_unit else None, common)
+        old.close()
+
+    async def move(self, host: str, port: int, sock: socket.socket) -> None:
+        """Listens somewhere else, on a socket that is bound already; whoever is connected stays."""
+        old = self._shells.get(False)
+        self.host, self.port = host, await self._listen(host, port, None, sock)
+        if old is not None:
+            old.close()
+
+    async def secure(self, security: Security | None, sock: socket.socket | None = None) -> None:
+        """Other certificates, roles or (`sock`, bound already) another address of the secure listener, or none at all.
+
+        Raises:
+            OSError: a file cannot be used; the listener stays as it is.
+        """
+        context = security.context() if security is not None else None
+        old, self._security = self._shells.pop(True, None), security
+        if security is None or context is None:
+            self.secure_port = None
+        else:
+            if sock is None and old is not None:
+                sock = old.share()
+            self.secure_port = await self._listen(security.host, security.port, context, sock)
+        if old is not None:
+            old.close()
+
+    # -- the end -------------------------------------------------------------------------------------------------
 
     async def stop(self) -> None:
         """Closes the listeners and every connection at once; pending writes are given up unanswered."""
         if not self._shells:
             return
-        for shell in self._shells:
+        for shell in self._shells.values():
             shell.close()
         self._shells.clear()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._door.close()
+        self._watcher.end()
         self._log.info("modbus.stopped")
 
     def place(self, points: Sequence[tuple[int, PlacedPoint]], spans: Iterable[Span] = ()) -> None:
@@ -187,6 +280,12 @@ class ModbusServer:
             ValueError: a register outside 0..65535 or a unit outside 1..255.
         """
         self._units.place(points, spans)
+
+    @property
+    def pulse(self) -> bytes:
+        """What a client reads of the gateway's heartbeat register now: another value each second."""
+        image = next(iter(self._units.images.values()), None)
+        return b"" if image is None else bytes(image.data[HEARTBEAT_AT * 2 : HEARTBEAT_AT * 2 + 2])
 
     @property
     def clients(self) -> list[dict[str, Any]]:

@@ -40,6 +40,10 @@ class Units:
         self._add_spans(spans)
         table.subscribe(self.refresh)
 
+    def close(self) -> None:
+        """The table is not followed any more."""
+        self._table.unsubscribe(self.refresh)
+
     @property
     def images(self) -> Mapping[int, Image]:
         """Every unit id that is answered; grows with `place`."""
@@ -110,7 +114,7 @@ class Units:
     def _compile(self, index: int, point: PlacedPoint, placed: PlacedRegister) -> list[Cell]:
         check_place(placed)
         image = self._image(placed.unit)
-        image.own.place(index, point, placed)
+        image.place_own(index, point, placed)
         if not is_bits(placed.spec.type):
             return compile_cells(image, index, point.spec, placed)
         key = (self._unit if self._one_unit else placed.unit, placed.register)

@@ -119,7 +119,7 @@ async def test_counters_and_clients(bench, raw) -> None:
 def test_clients_are_bounded() -> None:
     traffic = Traffic()
     for number in range(1000):
-        traffic.seen(f"10.0.{number // 256}.{number % 256}", float(number))
+        traffic.seen(f"10.0.{number // 256}.{number % 256}", float(number), 12)
     assert len(traffic.clients) == MOST_PEERS
     assert traffic.clients[0].address == "10.0.3.231"
 

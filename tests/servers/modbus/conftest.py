@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from gateway.addressing import PlacedPoint, PlacedRegister, Span
+from gateway.app.loop import loop_factory
 from gateway.core.errors import CommandRejected
 from gateway.core.point import CommandSpec, Factor, PointSpec, RegisterSpec
 from gateway.core.priority import Origin
@@ -25,6 +26,12 @@ LOCAL = (ip_network("127.0.0.0/8"),)
 BMS = ClientGroup("bms", LOCAL, 10, write=True)
 COMMAND = CommandSpec("PUT", "/x", {}, {}, Factor(250), None, None, "float", None, None, False, "low")
 SPANS = (Span(1, 0, 100, 0), Span(1, 1000, 400, 0xFFFF))
+
+
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Transports differ from loop to loop: every test here runs on both that the service may find."""
+    quick = loop_factory()
+    return {"asyncio": asyncio.new_event_loop} | ({} if quick is None else {"uvloop": quick})
 
 
 class HandClock:

@@ -16,7 +16,7 @@ import pytest
 from gateway.servers.modbus import ClientGroup
 from gateway.servers.modbus.groups import find_group
 from gateway.servers.modbus.pace import Pace
-from tests.servers.modbus.conftest import BMS, LOCAL, Bench, adu, read
+from tests.servers.modbus.conftest import BMS, LOCAL, Bench, Wire, adu, read
 
 FIVE = ClientGroup("five", (ip_network("127.0.0.5/32"),), 9, write=False)
 
@@ -37,9 +37,9 @@ async def test_M08_a_flood_of_connections_does_not_starve_the_client_that_polls(
 async def test_M08_the_longest_silent_is_closed_for_a_newcomer(bench: Bench) -> None:
     await bench.serve(max_connections=2)
     first, second = await bench.connect(), await bench.connect()
-    await first.ask(read(0, 1))
-    await second.ask(read(0, 1))
-    await first.ask(read(0, 1))
+    for wire in (first, second, first):
+        await wire.ask(read(0, 1))
+        await asyncio.sleep(0.005)  # a loop's clock may count milliseconds
     third = await bench.connect()
     await third.ask(read(0, 1))
     assert await second.closed()
@@ -69,6 +69,40 @@ async def test_M08_an_address_with_too_many_connections_loses_its_own(bench: Ben
     assert [client["address"].partition(":")[0] for client in server.clients] == ["127.0.0.2"] * 3 + ["127.0.0.3"] * 3
     for wire in others:
         assert (await wire.ask(read(0, 1)))[0] == 3
+
+
+async def test_M08_a_client_that_asks_seldom_stays_whatever_busy_others_open(bench: Bench) -> None:
+    """Two hosts that may come in open as many connections as they get, and use them all."""
+    server = await bench.serve(max_connections=8, max_per_address=4)
+    seldom = await bench.connect(source="127.0.0.2")
+    await seldom.ask(read(0, 1))
+    for n in range(40):
+        busy = await bench.connect(source=f"127.0.0.{3 + n % 2}")
+        assert (await busy.ask(read(0, 1)))[0] == 3
+    assert len(server.clients) == 8
+    assert (await seldom.ask(read(0, 1)))[0] == 3
+    assert server.counters.evicted == 33
+
+
+async def test_a_groups_cap_is_for_all_connections_of_an_address_together(bench: Bench) -> None:
+    await bench.serve(groups=[replace(BMS, requests_per_s=4.0)])
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+
+    async def ask(wire: Wire, times: int) -> None:
+        for _ in range(times):
+            assert (await wire.ask(read(0, 1)))[0] == 3
+
+    await asyncio.gather(*[ask(await bench.connect(), 3) for _ in range(3)])
+    free = await bench.connect(source="127.0.0.2")
+    await ask(free, 1)
+    took, began = loop.time() - began, loop.time()
+    assert 0.4 < took
+    for _ in range(3):
+        wire = await bench.connect()
+        await ask(wire, 1)
+        wire.writer.transport.abort()
+    assert loop.time() - began > 0.4, "a connection for each request is no way around it"
 
 
 async def test_a_client_over_its_groups_cap_waits_and_loses_nothing(bench: Bench) -> None:

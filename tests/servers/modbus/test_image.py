@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from functools import partial
 
 import pytest
@@ -12,6 +13,7 @@ from gateway.addressing import Span
 from gateway.core.value import Value
 from gateway.servers.modbus import image as im
 from gateway.servers.modbus.codes import Code, Refusal
+from gateway.servers.modbus.reads import MOST, Reads
 from gateway.servers.modbus.writes import register_values
 
 STATES = st.lists(st.integers(0, 3), min_size=1, max_size=140)
@@ -36,6 +38,34 @@ def test_reading_registers_equals_the_model(states: list[int], start: int, count
     else:
         expected = b"".join((r - FIRST + 1).to_bytes(2, "big") for r in asked)
     assert image.read_registers(FIRST + start, count, strict) == expected
+
+
+@given(steps=st.lists(st.tuples(st.integers(0, 11), st.integers(1, 4), st.integers(0, 3)), max_size=60))
+def test_a_kept_read_is_what_reading_now_would_be(steps: list[tuple[int, int, int]]) -> None:
+    """Reads of a few registers, among states and values that change: kept or judged, the same bytes."""
+    image, reads = im.Image(), Reads()
+    for number, (first, count, state) in enumerate(steps):
+        image.data[first * 2 : first * 2 + 2] = number.to_bytes(2, "big")
+        if number % 3 == 0:
+            image.mark(first, bytes([state]) * count)
+        request = struct.pack(">HHBBHH", 0, 6, 1, 3, first, count)
+        found = image.read_registers(first, count, strict=False)
+        answer = reads.again(b"\x12\x34" + request)
+        if isinstance(found, Code):
+            assert answer is None
+        else:
+            expected = struct.pack(">HHHBBB", 0x1234, 0, 3 + 2 * count, 1, 3, 2 * count) + found
+            assert answer in (None, expected)
+            reads.keep(image, 1, 3, first, count)
+            assert reads.again(b"\x12\x34" + request) == expected
+
+
+def test_no_more_reads_are_kept_than_are_worth_it() -> None:
+    image, reads = im.Image(), Reads()
+    for address in range(MOST + 1):
+        reads.keep(image, 1, 3, address, 1)
+    asked = [struct.pack(">HHHBBHH", 0, 0, 6, 1, 3, address, 1) for address in range(MOST + 1)]
+    assert [reads.again(frame) is not None for frame in asked] == [False] * MOST + [True]
 
 
 @given(states=COILS, start=st.integers(0, 150), count=st.integers(0, 130), strict=st.booleans())

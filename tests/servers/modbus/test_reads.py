@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
+from ipaddress import ip_network
 
 import pytest
 
@@ -105,6 +107,30 @@ async def test_exception_answers_0b_for_any_of_its_registers_and_recovers(bench:
     assert words(await client.ask(read(1010, 2))) == struct.pack(">f", 1)
     bench.set(point, None, BAD)
     assert await client.ask(read(1011, 1, 4)) == b"\x84\x0b"
+
+
+async def test_a_read_asked_again_follows_its_registers(bench: Bench) -> None:
+    """What was answered once is looked up the next time: it still sees every value, loss and new register."""
+    await bench.serve(groups=[replace(STRICT, networks=(ip_network("127.0.0.9/32"),)), replace(STRICT, gaps="fill")])
+    lost = bench.point("lost", (1000, "uint16", {"on_loss": "exception"}))
+    bit = bench.point("bit", (1001, "bits", {"bit": 4}))
+    client, strict = await bench.connect(), await bench.connect(source="127.0.0.9")
+    asked = read(1000, 3)
+    for turn in range(3):
+        bench.set(lost, turn)
+        bench.set(bit, True)
+        for _ in range(2):
+            assert words(await client.ask(asked)) == struct.pack(">HHH", turn, 0x10, 0xFFFF)
+            assert await strict.ask(asked) == b"\x83\x02", "what one group was answered is not another's"
+        bench.set(lost, None, BAD)
+        assert await client.ask(asked) == b"\x83\x0b"
+        bench.set(lost, turn)
+        bench.set(bit, None, BAD)
+        assert await client.ask(asked) == b"\x83\x0b"
+    bench.set(bit, False)
+    bench.set(bench.point("late", (1002, "uint16")), 7)
+    for wire in (client, strict, strict):
+        assert words(await wire.ask(asked)) == bytes.fromhex("0002 0000 0007")
 
 
 async def test_one_point_in_several_encodings(bench: Bench) -> None:

@@ -301,3 +301,23 @@ async def test_W17_writes_that_never_became_a_command_are_told_once_a_minute(ben
         ("modbus unit 1 register 1040", "reader", "function 6: the client group 'reader' may not write"),
     ]
     assert len(told) == 21, "a client that tries everything fills no disk"
+
+
+async def test_every_kind_of_refused_write_is_told(bench: Bench) -> None:
+    told: list[tuple[str, str]] = []
+    await bench.serve(
+        groups=[replace(BMS, answer_within_s=0.05)], on_refused=lambda place, _origin, why: told.append((place, why))
+    )
+    bench.point("p", (1040, "uint16"), command=True)
+    wire = await bench.connect()
+    assert await wire.ask(write6(1040, 1), unit=9) == b"\x86\x0b"
+    wire.send(adu(7, write16(1040, bytes(248))))
+    assert await wire.frame() == (7, 1, b"\x90\x03")
+    bench.commands.gate = asyncio.Event()
+    assert await wire.ask(write6(1040, 1)) == b"\x86\x06"
+    assert await wire.ask(struct.pack(">BHHB", 16, 1040, 1, 4) + bytes(2)) == b"\x90\x03"
+    assert told == [
+        ("modbus unit 9 register 1040", "function 6: there is no such unit"),
+        ("modbus unit 1 register 1040", "function 16: half of a value, or a quantity that does not fit"),
+        ("modbus unit 1 register 1040", "function 6: not accepted in time"),
+    ]

@@ -1,0 +1,141 @@
+"""Points as rows: what stands still (name, unit, addresses) and what changes (value, quality, age).
+
+Rules of this file: a row of 10,000 points is an array, its members named once; texts go as they are, JSON escapes
+them and the page shows them as text; a bad point has no value.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from gateway.addressing import PlacedPoint, PlacedRegister
+from gateway.app.page.places import Places
+from gateway.app.plant import Plant
+from gateway.core.value import GOOD, STALE, Quality, Value, ValueKind
+from gateway.engine.forcing import Forcing
+from gateway.web.ports import Row, Selection
+
+STILL = ("id", "point", "source", "kind", "resource", "type", "unit", "access", "modbus", "bacnet")
+CHANGING = ("id", "value", "quality", "reason", "age_s", "text", "forced")
+SHORT_REFERENCE = 9999
+"""Up to this register the notation has five digits, above it six."""
+
+
+class PointRows:
+    """Makes rows of the table's points."""
+
+    def __init__(self, plant: Plant, places: Places, forcing: Forcing) -> None:
+        self._plant, self._places, self._forcing = plant, places, forcing
+
+    def select(self, selection: Selection) -> dict[str, Any]:
+        """One page of the points that are wanted, and how many there are."""
+        found = list(self._wanted(selection))
+        some = found[selection.offset : selection.offset + selection.limit]
+        return {
+            "columns": [*STILL, *CHANGING[1:]],
+            "rows": [self._still(index) + self.changing(index)[1:] for index in some],
+            "total": len(found),
+            "generation": self._places.refresh(),
+        }
+
+    def _wanted(self, selection: Selection) -> Iterator[int]:
+        table, placed = self._plant.table, self._plant.placed
+        known: Sequence[int] = list(placed) if selection.ids is None else [i for i in selection.ids if i in placed]
+        words = selection.search.lower().split()
+        for index in known:
+            name, spec = table.names[index], table.specs[index]
+            if spec.optional and not table.seen(index):
+                continue
+            if not self._is_of(index, selection):
+                continue
+            if words and not all(word in self._searched(index, name) for word in words):
+                continue
+            yield index
+
+    def _is_of(self, index: int, selection: Selection) -> bool:
+        resource = self._places.resource(index)
+        if resource is None:
+            return False
+        if selection.source not in ("", resource.source) or selection.kind not in ("", resource.kind.name):
+            return False
+        quality = Quality(self._plant.table.sample(index).quality)
+        return selection.quality in ("", quality.name.lower()) or (
+            selection.quality == "not_good" and quality is not GOOD
+        )
+
+    def _searched(self, index: int, name: str) -> str:
+        """What the search looks through: name, description and unit."""
+        spec = self._plant.table.specs[index]
+        return f"{name} {spec.description} {spec.unit}".lower()
+
+    def _still(self, index: int) -> Row:
+        table, placed = self._plant.table, self._plant.placed[index]
+        spec, resource = table.specs[index], self._places.resource(index)
+        return [
+            index,
+            table.names[index],
+            resource.source if resource is not None else "",
+            resource.kind.name if resource is not None else "",
+            (resource.name or "") if resource is not None else "",
+            str(spec.kind),
+            spec.unit,
+            "rw" if spec.command is not None or spec.writable else "r",
+            self.modbus(placed),
+            self.bacnet(placed),
+        ]
+
+    def changing(self, index: int) -> Row:
+        """What changes of a point, in the order of CHANGING."""
+        table = self._plant.table
+        value, quality, reason, time = table.sample(index)
+        spec, age_s = table.specs[index], self._plant.clock.monotonic() - time
+        if quality > STALE and spec.command is None:
+            value = None
+        return [
+            index,
+            value,
+            Quality(quality).name.lower(),
+            reason,
+            round(age_s, 1) if math.isfinite(age_s) else None,
+            text_of(spec.kind, spec.texts, value),
+            self._forcing.get(index) is not None,
+        ]
+
+    def modbus(self, placed: PlacedPoint) -> dict[str, Any] | None:
+        """The first register in three notations, None when there is none or no Modbus server."""
+        if not placed.registers or self._plant.site.config.modbus is None:
+            return None
+        return notations(placed.registers[0])
+
+    def bacnet(self, placed: PlacedPoint) -> dict[str, Any] | None:
+        """The first object, None when there is none or no BACnet server."""
+        bacnet = self._plant.site.config.bacnet
+        if not placed.objects or bacnet is None:
+            return None
+        first = placed.objects[0]
+        return {"object": first.object, "instance": first.instance}
+
+
+def notations(register: PlacedRegister) -> dict[str, Any]:
+    """Unit and register, 0-based, 1-based, and as holding and input register references (4xxxx, 3xxxx)."""
+    at = register.register
+    digits = 4 if at < SHORT_REFERENCE else 5
+    place = {
+        "unit": register.unit,
+        "register": at,
+        "count": register.spec.type.words,
+        "type": register.spec.type.name,
+        "one_based": at + 1,
+        "holding": f"4{at + 1:0{digits}}",
+        "input": f"3{at + 1:0{digits}}",
+    }
+    return place if register.spec.bit is None else {**place, "bit": register.spec.bit}
+
+
+def text_of(kind: ValueKind, texts: Sequence[str], value: Value | None) -> str | None:
+    """The text of a state, None for anything else."""
+    if kind is not ValueKind.ENUM or isinstance(value, bool) or not isinstance(value, int):
+        return None
+    return texts[value - 1] if 0 < value <= len(texts) else None
