@@ -34,7 +34,13 @@ MAGIC = 0x45564757
 LAYOUT_VERSION = 1
 HEADER_COUNT = 100
 HEADER_SOURCES = 35
-FLAGS = ("an accepted command is not on disk", "dry run", "read-only", "a lower slot is tighter than a winner", "a point is out of service")
+FLAGS = (
+    "an accepted command is not on disk",
+    "dry run",
+    "read-only",
+    "a lower slot is tighter than a winner",
+    "a point is out of service",
+)
 HEADER_INSTANCES = Region(0, HEADER_COUNT, 1)
 HEARTBEAT_AT = 7
 """Where the gateway's own heartbeat is."""

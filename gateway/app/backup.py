@@ -18,6 +18,7 @@ from gateway import __version__
 from gateway.app.load import Site, load_site
 from gateway.app.offline import offline_points
 from gateway.config import LoadedConfig, load_config
+from gateway.config.web import WebTls
 from gateway.core.errors import ConfigError, Fault, GatewayError
 from gateway.mapping import mapping_files
 from gateway.store import ADDRESSES, Store
@@ -99,16 +100,19 @@ def _secrets(loaded: LoadedConfig) -> Iterator[tuple[str, str | None, str]]:
     named = [(f"the password of {source.name}", source.password) for source in config.sources]
     if config.bacnet is not None and config.bacnet.dcc_password is not None:
         named.append(("the dcc_password of BACnet", config.bacnet.dcc_password))
+    keys = [("the private key of Modbus", config.modbus.tls.key)] if config.modbus and config.modbus.tls else []
+    if (page := _page_tls(loaded)) is not None:
+        keys.append(("the private key of the page", page.key))
     for what, secret in named:
         where = f"systemd credential {secret.credential}" if secret.credential else f"environment variable {secret.env}"
         yield what, secret.file, f"file {secret.file}" if secret.file else where
-    if config.modbus is not None and config.modbus.tls is not None:
-        key = config.modbus.tls.key
-        yield (
-            "the private key of Modbus",
-            key.file,
-            f"file {key.file}" if key.file else f"systemd credential {key.credential}",
-        )
+    for what, key in keys:
+        yield what, key.file, f"file {key.file}" if key.file else f"systemd credential {key.credential}"
+
+
+def _page_tls(loaded: LoadedConfig) -> WebTls | None:
+    web = loaded.config.web
+    return web.tls if web is not None and isinstance(web.tls, WebTls) else None
 
 
 def _public(loaded: LoadedConfig) -> Iterator[tuple[str, str]]:
@@ -120,6 +124,8 @@ def _public(loaded: LoadedConfig) -> Iterator[tuple[str, str]]:
     if config.modbus is not None and config.modbus.tls is not None:
         yield "the certificate of Modbus", config.modbus.tls.certificate
         yield "the authority of Modbus clients", config.modbus.tls.client_ca
+    if (page := _page_tls(loaded)) is not None:
+        yield "the certificate of the page", page.certificate
 
 
 def _by_hand(loaded: LoadedConfig) -> Iterator[str]:

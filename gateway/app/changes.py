@@ -44,7 +44,7 @@ def changes_between(old: Site, new: Site) -> Changes:
     after = {source.name: source for source in new.config.sources}
     same = {n for n in after if n in before and same_product(old.products[n], new.products[n])}
     site = replace(new, products={n: old.products[n] if n in same else p for n, p in new.products.items()})
-    moved = (old.orders, _units(old.config)) != (new.orders, _units(new.config))
+    moved = (old.orders, _divided(old.config)) != (new.orders, _divided(new.config))
     layouts = {
         name: Layout(site.kinds(name), source.expect, source.exclude)
         for name, source in after.items()
@@ -61,8 +61,11 @@ def changes_between(old: Site, new: Site) -> Changes:
     return Changes(site, added, removed, tuple(logins), layouts, tuple(_words(old, new, same)))
 
 
-def _units(config: Config) -> Any:
-    return None if config.modbus is None else (config.modbus.units, config.modbus.unit)
+def _divided(config: Config) -> Any:
+    """Into which units and devices."""
+    modbus, bacnet = config.modbus, config.bacnet
+    units = None if modbus is None else (modbus.units, modbus.unit)
+    return units, None if bacnet is None else (bacnet.devices, bacnet.first_instance)
 
 
 def _named(source: SourceConfig) -> Any:

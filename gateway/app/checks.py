@@ -11,6 +11,7 @@ from gateway.addressing.builtin import SOURCE_REGION
 from gateway.config import LoadedConfig
 from gateway.config.fields import Secret
 from gateway.config.strict_yaml import KeyPath, shown_path
+from gateway.config.web import WebTls
 from gateway.core.errors import Fault
 from gateway.core.point import KindSpec, Product
 from gateway.core.registers import Order
@@ -160,6 +161,10 @@ def file_findings(loaded: LoadedConfig) -> tuple[list[Fault], list[Fault]]:
         wanted.append((faults, ("modbus", "tls", "certificate"), tls.certificate))
         wanted.append((faults, ("modbus", "tls", "client_ca"), tls.client_ca))
         wanted.append((warnings, ("modbus", "tls", "key", "file"), tls.key.file))
+    web = loaded.config.web
+    if web is not None and isinstance(web.tls, WebTls):
+        wanted.append((faults, ("web", "tls", "certificate"), web.tls.certificate))
+        wanted.append((warnings, ("web", "tls", "key", "file"), web.tls.key.file))
     bacnet = loaded.config.bacnet
     if bacnet is not None and bacnet.dcc_password is not None:
         wanted.append((warnings, ("bacnet", "dcc_password", "file"), bacnet.dcc_password.file))

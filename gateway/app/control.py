@@ -16,6 +16,7 @@ from gateway.app.addresses import EVENTS, Correction, Corrector, Verb
 from gateway.app.footprint import footprint
 from gateway.app.load import Site
 from gateway.app.logins import Logins
+from gateway.app.observe import loop_row
 from gateway.app.policy import lease_text
 from gateway.app.published import map_of, publish_running
 from gateway.app.reloaded import Reloaded
@@ -27,6 +28,8 @@ from gateway.engine.actions import ActionDesk
 from gateway.engine.alarms import Alarms
 from gateway.engine.commands import CommandDesk
 from gateway.engine.inventory import Inventory
+from gateway.engine.lag import LoopLag
+from gateway.engine.observatory import Observatory
 from gateway.engine.poller import Poller
 from gateway.engine.ports import Ask, BootClock
 from gateway.engine.resource import NOT_PRESENT, NOT_READ
@@ -58,6 +61,8 @@ class Running(Protocol):
     vitals: Vitals
     logins: Logins
     alarms: Alarms
+    observatory: Observatory
+    lag: LoopLag
 
     @property
     def modbus(self) -> ModbusServer | None: ...
@@ -123,6 +128,9 @@ class Control:
                 "time_sync": daemon.bacnet.time_sync and asdict(daemon.bacnet.time_sync),
                 "hint": daemon.bacnet.hint,
             },
+            "hints": daemon.observatory.hints(),
+            "clients": daemon.observatory.clients(),
+            "loop": loop_row(daemon.lag),
             "process": footprint(),
             "lease": lease_text(daemon.site.config),
         }

@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import gc
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import structlog
 
@@ -55,7 +56,7 @@ class Daemon(Plant):
         self.upstream = Upstream(self, self.logins)
         self.listeners = Listeners(self, self.stop)
         self.kept = KeptFiles(self, moved)
-        self.reloader = Reloader(self, self.logins, self.upstream, self.listeners)
+        self.reloader = Reloader(self, self.logins, self.upstream, self.listeners, self.kept, self._spawn)
         self.ready = asyncio.Event()
         self._stop = asyncio.Event()
 
@@ -68,6 +69,9 @@ class Daemon(Plant):
     def bacnet(self) -> BacnetServer | None:
         """The BACnet/IP server, None when none is configured."""
         return self.listeners.bacnet
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        return self._group.create_task(work)
 
     def _show(self, resource: Resource, points: Placed) -> None:
         self.listeners.place(resource, points)
@@ -129,9 +133,9 @@ class Daemon(Plant):
         descriptors = Descriptors(self.alarms)
         asyncio.get_running_loop().set_exception_handler(descriptors.on_error)
         tasks = [self.vitals.run(), self.desk.run(), self.actions.run(), descriptors.run()]
-        tasks += [self.reloader.run(self._group.create_task), site_watchdog(self, self.listeners).run()]
+        tasks += [self.reloader.run(), site_watchdog(self, self.listeners).run()]
         tasks += [self.kept.keep(), self.point_alarms.run()]
-        tasks += [self.history.run(), *watching(self, self.listeners)]
+        tasks += [self.history.run(), self.forcing.run(), *watching(self, self.listeners)]
         running = [self._group.create_task(task) for task in tasks]
         for name in self.pollers:
             self.upstream.start(name, self._group.create_task)

@@ -7,21 +7,39 @@ names it; each server takes a new configuration by an `apply` of its own, withou
 from __future__ import annotations
 
 import contextlib
+import socket
 from collections.abc import Awaitable, Callable
+from ipaddress import IPv4Network
+
+import structlog
 
 from gateway import __version__
 from gateway.app.bacnet import Revisions, bacnet_terms, virtual_network
 from gateway.app.control import Control
-from gateway.app.metrics import Metrics
-from gateway.app.modbus import modbus_server
+from gateway.app.load import Site
+from gateway.app.modbus import modbus_groups, modbus_map, modbus_security, modbus_server
+from gateway.app.page.tls import page_tls
 from gateway.app.plant import Placed, Plant
+from gateway.app.ports import Ports, split_listen
 from gateway.app.upstream import Spawn
+from gateway.app.web import WebListener
+from gateway.config import Config
 from gateway.config.strict_yaml import KeyPath
 from gateway.core.errors import ConfigError, Fault
 from gateway.engine.resource import Resource
-from gateway.servers.bacnet import BacnetServer
+from gateway.servers.bacnet import BacnetServer, parse_address
 from gateway.servers.modbus import ModbusServer
-from gateway.web import ControlServer, HealthServer, MetricsRoute
+from gateway.web import ControlServer
+
+MODBUS, MODBUS_TLS, BACNET, WEB = (
+    ("modbus", "listen"),
+    ("modbus", "tls", "listen"),
+    ("bacnet", "address"),
+    ("web", "listen"),
+)
+LIVE_BACNET = {"write", "object_name", "lease_s", "on_bms_loss", "heartbeat"}
+"""What a BACnet server takes over without its clients noticing."""
+log = structlog.get_logger("gateway")
 
 
 class Listeners:
@@ -31,7 +49,9 @@ class Listeners:
         self._plant, self._stop = plant, stop
         self.modbus: ModbusServer | None = None
         self.bacnet: BacnetServer | None = None
+        self.web: WebListener | None = None
         self._revisions: Revisions | None = None
+        self._shown = plant.site.config
 
     def place(self, resource: Resource, points: Placed) -> None:
         """Serves points that are new or have another name."""
@@ -47,11 +67,13 @@ class Listeners:
         Raises:
             ConfigError: all that could not be bound, at the keys that name them.
         """
+        self._spawn, self._control, self._shown = spawn, control, self._plant.site.config
+        stack.push_async_callback(self.stop)
         faults: list[Fault] = []
         servers: tuple[tuple[KeyPath, Callable[[], Awaitable[None]]], ...] = (
-            (("modbus", "listen"), lambda: self._serve_modbus(stack, spawn)),
-            (("bacnet", "address"), lambda: self._serve_bacnet(stack, spawn)),
-            (("web", "listen"), lambda: self._serve_web(stack)),
+            (("modbus", "listen"), self._serve_modbus),
+            (("bacnet", "address"), self._serve_bacnet),
+            (("web", "listen"), self._serve_web),
             (("state_dir",), lambda: self._serve_control(stack, control)),
         )
         for at, serve in servers:
@@ -62,7 +84,14 @@ class Listeners:
         if faults:
             raise ConfigError(faults)
 
-    async def _serve_modbus(self, stack: contextlib.AsyncExitStack, spawn: Spawn) -> None:
+    async def stop(self) -> None:
+        """Closes every port but the control socket."""
+        for server in (self.web, self.bacnet, self.modbus):
+            if server is not None:
+                await server.stop()
+
+    async def _serve_modbus(self, sock: socket.socket | None = None, secure_sock: socket.socket | None = None) -> None:
+        """Listens on sockets that are bound already, if they are given."""
         plant, config = self._plant, self._plant.site.config.modbus
         if config is None:
             return
@@ -74,19 +103,17 @@ class Listeners:
             table=plant.table,
             commands=plant.desk,
             map_hash=plant.map_hash,
-            spawn=spawn,
+            spawn=self._spawn,
             on_refused=plant.refusals,
             observatory=plant.observatory,
         )
         self.modbus.place(list(plant.placed.items()))
-        await self.modbus.start()
-        stack.push_async_callback(self.modbus.stop)
+        await self.modbus.start(sock, secure_sock)
 
-    async def _serve_bacnet(self, stack: contextlib.AsyncExitStack, spawn: Spawn) -> None:
-        self.bacnet = self.make_bacnet(spawn)
+    async def _serve_bacnet(self) -> None:
+        self.bacnet = self.make_bacnet(self._spawn)
         if self.bacnet is not None:
             await self.bacnet.start()
-            stack.push_async_callback(self.bacnet.stop)
 
     def make_bacnet(self, spawn: Spawn) -> BacnetServer | None:
         """The BACnet server with every object there is, which does not listen yet; None if none is configured."""
@@ -117,16 +144,127 @@ class Listeners:
         server.place(list(plant.placed.items()))
         return server
 
-    async def _serve_web(self, stack: contextlib.AsyncExitStack) -> None:
-        web = self._plant.site.config.web
-        if web is not None:
-            host, _, port = web.listen.rpartition(":")
-            metrics = MetricsRoute(Metrics(self._plant, self).render, web.metrics_allow)
-            health = HealthServer(host.strip("[]"), int(port), self._plant.healthy, metrics)
-            await health.start()
-            stack.push_async_callback(health.stop)
+    async def _serve_web(self) -> None:
+        config = self._plant.site.config.web
+        self.web = None
+        if config is not None:
+            self.web = WebListener(self._plant, self, self._control, self._spawn)
+            await self.web.start(config)
 
     async def _serve_control(self, stack: contextlib.AsyncExitStack, control: Control) -> None:
         server = ControlServer(self._plant.site.control_path, control)
         await server.start()
         stack.push_async_callback(server.stop)
+
+    # -- a reload ------------------------------------------------------------------------------------------------
+
+    def prepare(self, site: Site) -> Ports:
+        """Takes every address that the servers would move to, and looks at every file that they would need.
+
+        Raises:
+            ConfigError: what cannot be had, at the keys that name it; nothing is held then.
+        """
+        ports, old, new = Ports(site.loaded.document), self._shown, site.config
+        try:
+            if new.modbus is not None:
+                if old.modbus is None or old.modbus.listen != new.modbus.listen:
+                    ports.reserve(MODBUS, *split_listen(new.modbus.listen))
+                if new.modbus.tls is not None:
+                    if old.modbus is None or old.modbus.tls is None or old.modbus.tls.listen != new.modbus.tls.listen:
+                        ports.reserve(MODBUS_TLS, *split_listen(new.modbus.tls.listen))
+                    modbus_security(site.loaded, new.modbus.tls).context()
+            if new.bacnet is not None:
+                bacnet_terms(new.bacnet, site.loaded, self._stop)
+                if old.bacnet is None or old.bacnet.address != new.bacnet.address:
+                    interface, port = parse_address(new.bacnet.address)
+                    ports.reserve(BACNET, str(interface.ip), port, socket.SOCK_DGRAM)
+            if new.web is not None and new.web != old.web:
+                page_tls(site, new.web, self._plant.clock.wall())
+                if old.web is None or old.web.listen != new.web.listen:
+                    ports.reserve(WEB, *split_listen(new.web.listen))
+        except ConfigError as error:
+            ports.faults += error.faults
+        except OSError as error:
+            ports.faults.append(site.loaded.document.fault(("modbus", "tls"), str(error)))
+        if ports.faults:
+            ports.close()
+            raise ConfigError(ports.faults)
+        return ports
+
+    def show(self, *, remapped: bool) -> None:
+        """Servers that stay show the plant as it is now, from this step of the loop on."""
+        plant, old, new = self._plant, self._shown, self._plant.site.config
+        points = list(plant.placed.items())
+        if self.modbus is not None and new.modbus is not None:
+            if remapped:
+                self.modbus.rebuild(points, **modbus_map(new.modbus, plant.units, plant.placed.values()))
+            self.modbus.admit(
+                modbus_groups(new.modbus),
+                max_connections=new.modbus.max_connections,
+                max_per_address=new.modbus.max_per_address,
+                site=new.site,
+            )
+        if self.bacnet is not None and new.bacnet is not None and not _is_another(old, new):
+            if remapped or (old.bacnet is not None and old.bacnet.object_name != new.bacnet.object_name):
+                self.bacnet.rebuild(points, new.bacnet.object_name)
+            self.bacnet.admit([network for network in new.bacnet.write if isinstance(network, IPv4Network)])
+
+    async def apply(self, ports: Ports) -> None:
+        """Servers that move do so, with the addresses that were taken for them; others begin, or end."""
+        old, new = self._shown, self._plant.site.config
+        self._shown = new
+        for what, work in (
+            ("modbus", self._apply_modbus(old, new, ports)),
+            ("bacnet", self._apply_bacnet(old, new, ports)),
+            ("web", self._apply_web(old, new, ports)),
+        ):
+            try:
+                await work
+            except (ConfigError, OSError) as error:
+                text = f"{error}: restart the gateway to try again"
+                log.critical("gateway.not_listening", server=what, reason=text)
+                self._plant.alarms.set(f"{what}.reload", text)
+            else:
+                self._plant.alarms.clear(f"{what}.reload")
+        ports.close()
+
+    async def _apply_modbus(self, old: Config, new: Config, ports: Ports) -> None:
+        server, sock, secure_sock = self.modbus, ports.take(MODBUS), ports.take(MODBUS_TLS)
+        if server is None or new.modbus is None:
+            self.modbus = None
+            if server is not None:
+                await server.stop()
+            await self._serve_modbus(sock, secure_sock)
+            return
+        if sock is not None:
+            await server.move(*split_listen(new.modbus.listen), sock)
+        if old.modbus is None or old.modbus.tls != new.modbus.tls:
+            tls = new.modbus.tls
+            security = None if tls is None else modbus_security(self._plant.site.loaded, tls)
+            await server.secure(security, secure_sock)
+
+    async def _apply_bacnet(self, old: Config, new: Config, ports: Ports) -> None:
+        server = self.bacnet
+        if server is not None and new.bacnet is not None and not _is_another(old, new):
+            return
+        if server is not None:
+            self.bacnet = None
+            await server.stop()
+        ports.free(BACNET)
+        await self._serve_bacnet()
+
+    async def _apply_web(self, old: Config, new: Config, ports: Ports) -> None:
+        if old.web == new.web:
+            return
+        if self.web is not None:
+            await self.web.stop()
+        ports.free(WEB)
+        await self._serve_web()
+
+
+def _is_another(old: Config, new: Config) -> bool:
+    """Whether BACnet clients would find another device, or another way to it: their subscriptions are then over."""
+    one, other = (
+        (config.site, config.bacnet and config.bacnet.model_dump(exclude=LIVE_BACNET)) for config in (old, new)
+    )
+    return one != other

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +34,33 @@ CONTROL = "control.sock"
 RUN = Path("/run")
 
 
+def control_path(state_dir: Path) -> Path:
+    """Where a gateway with this state directory listens to its command line."""
+    runtime = os.environ.get("RUNTIME_DIRECTORY")
+    return (Path(runtime) if runtime else state_dir) / CONTROL
+
+
+def daemon_path(state_dir: Path) -> Path:
+    """Where the command line finds the control socket of a running daemon.
+
+    Its caller has no $RUNTIME_DIRECTORY: our units' socket is in the folder of RUN that is called like the state
+    directory, into which only root may look.
+    """
+    own, of_service = control_path(state_dir), RUN / state_dir.name / CONTROL
+    return of_service if not os.path.exists(own) and of_service.exists() else own  # noqa: PTH110  # no right: False
+
+
+def state_dir_of(file: Path) -> Path | None:
+    """The state directory in a configuration that is broken elsewhere; None when it cannot be read at all."""
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
+    found = re.search(r"^state_dir:[ \t]+([^#\n]*)", text, re.MULTILINE)
+    name = Config.model_fields["state_dir"].default if found is None else found[1].strip().strip("\"'")
+    return file.resolve().parent / name
+
+
 @dataclass(frozen=True, slots=True)
 class Site:
     """A whole site, checked: the configuration and one compiled mapping per source."""
@@ -50,18 +78,12 @@ class Site:
     @property
     def control_path(self) -> Path:
         """The control socket: in $RUNTIME_DIRECTORY when systemd gives one, else in the state directory."""
-        runtime = os.environ.get("RUNTIME_DIRECTORY")
-        return (Path(runtime) if runtime else self.state_dir) / CONTROL
+        return control_path(self.state_dir)
 
     @property
     def daemon_path(self) -> Path:
-        """Where the command line finds the control socket of a running daemon.
-
-        Its caller has no $RUNTIME_DIRECTORY: our units' socket is in the folder of RUN that is called like the state
-        directory, into which only root may look.
-        """
-        own, of_service = self.control_path, RUN / self.state_dir.name / CONTROL
-        return of_service if not os.path.exists(own) and of_service.exists() else own  # noqa: PTH110  # no right: False
+        """Where the command line finds the control socket of a running daemon."""
+        return daemon_path(self.state_dir)
 
     @property
     def orders(self) -> tuple[Order, Order]:

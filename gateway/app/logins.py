@@ -69,9 +69,7 @@ class Logins:
             log.warning("tls.insecure", source=config.name, reason="any certificate is accepted")
         password = Password(config, site.loaded)
         base = site.products[config.name].base
-        session = await new_session(
-            site.loaded, config, base, password, tokens, self._clock, stack, mend=password.mend
-        )
+        session = await new_session(site.loaded, config, base, password, tokens, self._clock, stack, mend=password.mend)
         return Login(password, session)
 
     def install(self, source: str, login: Login) -> None:

@@ -6,10 +6,12 @@ import os
 from collections.abc import Callable, Collection
 from ipaddress import ip_network
 from pathlib import Path
+from typing import TypedDict
 
 from gateway import __version__
-from gateway.addressing import PlacedPoint, UnitPlan
+from gateway.addressing import PlacedPoint, Span, UnitPlan
 from gateway.app.load import Site
+from gateway.app.ports import split_listen
 from gateway.config import NO_CREDENTIALS, LoadedConfig
 from gateway.config.downstream import KeyFile, ModbusClients, ModbusConfig, ModbusTls
 from gateway.config.strict_yaml import KeyPath, shown_path
@@ -41,28 +43,45 @@ def modbus_server(
     Raises:
         ConfigError: the private key is not there.
     """
-    host, port = _place(config.listen)
-    used = sorted({register.unit for point in placed for register in point.registers})
+    host, port = split_listen(config.listen)
     return ModbusServer(
         host=host,
         port=port,
         table=table,
         commands=commands,
-        groups=[_group(group) for group in config.clients] or [THIS_MACHINE],
-        spans=[span for unit in used for span in units.spans(unit)],
+        groups=modbus_groups(config),
         max_connections=config.max_connections,
         max_per_address=config.max_per_address,
-        one_unit=config.units == "one",
-        unit=config.unit,
-        common=units.common,
+        **modbus_map(config, units, placed),
         version=__version__,
         site=site.config.site,
         map_hash=map_hash,
         spawn=spawn,
         on_refused=on_refused,
         observatory=observatory,
-        security=_security(site.loaded, config.tls) if config.tls is not None else None,
+        security=modbus_security(site.loaded, config.tls) if config.tls is not None else None,
     )
+
+
+class ModbusMap(TypedDict):
+    """How the map is divided, in the words of ModbusServer."""
+
+    spans: list[Span]
+    one_unit: bool
+    unit: int
+    common: Span | None
+
+
+def modbus_map(config: ModbusConfig, units: UnitPlan, placed: Collection[PlacedPoint]) -> ModbusMap:
+    """The units, with the spans of every one in which something was placed."""
+    used = sorted({register.unit for point in placed for register in point.registers})
+    spans = [span for unit in used for span in units.spans(unit)]
+    return ModbusMap(spans=spans, one_unit=config.units == "one", unit=config.unit, common=units.common)
+
+
+def modbus_groups(config: ModbusConfig) -> list[ClientGroup]:
+    """Who may connect."""
+    return [_group(group) for group in config.clients] or [THIS_MACHINE]
 
 
 def _group(group: ModbusClients) -> ClientGroup:
@@ -77,14 +96,19 @@ def _group(group: ModbusClients) -> ClientGroup:
     )
 
 
-def _security(loaded: LoadedConfig, tls: ModbusTls) -> Security:
-    host, port = _place(tls.listen)
+def modbus_security(loaded: LoadedConfig, tls: ModbusTls) -> Security:
+    """The secure listener.
+
+    Raises:
+        ConfigError: the private key is not there.
+    """
+    host, port = split_listen(tls.listen)
     certificate, client_ca = loaded.path(tls.certificate), loaded.path(tls.client_ca)
-    return Security(host, port, certificate, _key(loaded, tls.key), client_ca, tls.roles)
+    return Security(host, port, certificate, key_file(loaded, tls.key, ("modbus", "tls", "key")), client_ca, tls.roles)
 
 
-def _key(loaded: LoadedConfig, key: KeyFile) -> Path:
-    """The private key's file; a credential stands where systemd puts it.
+def key_file(loaded: LoadedConfig, key: KeyFile, at: KeyPath) -> Path:
+    """The private key's file; a credential stands where systemd puts it. `at` is where the key is named.
 
     Looked into here, where its key in config.yaml is known: TLS tells of it and the certificate together.
     """
@@ -94,15 +118,9 @@ def _key(loaded: LoadedConfig, key: KeyFile) -> Path:
             path.open("rb").close()
         except OSError as error:
             text = f"{shown_path(path)} cannot be read: {error.strerror}"
-            raise ConfigError([loaded.document.fault(("modbus", "tls", "key", "file"), text)]) from error
+            raise ConfigError([loaded.document.fault((*at, "file"), text)]) from error
         return path
     folder = os.environ.get("CREDENTIALS_DIRECTORY")
     if folder is None:
-        at: KeyPath = ("modbus", "tls", "key", "credential")
-        raise ConfigError([loaded.document.fault(at, f"credential {key.credential} {NO_CREDENTIALS}")])
+        raise ConfigError([loaded.document.fault((*at, "credential"), f"credential {key.credential} {NO_CREDENTIALS}")])
     return Path(folder) / (key.credential or "")
-
-
-def _place(listen: str) -> tuple[str, int]:
-    host, _, port = listen.rpartition(":")
-    return host.strip("[]"), int(port)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from gateway.addressing import PlacedPoint
 from gateway.core.hints import Extents, Finding, Place
+from gateway.engine.lag import LoopLag
 from gateway.engine.observatory import Observatory
 from gateway.servers.bacnet import DUPLICATE, BacnetServer
 
@@ -61,6 +62,15 @@ def watching(plant: Plant, servers: Servers) -> list[Coroutine[Any, Any, None]]:
     """What has to run for it."""
     plant.observatory.site = lambda: network_findings(plant, servers.bacnet)
     return [plant.observatory.run(), plant.lag.run()]
+
+
+def loop_row(lag: LoopLag) -> dict[str, Any]:
+    """How late the event loop is, JSON-ready: now, at worst within the last minute, and how often by over 100 ms."""
+    return {
+        "lag_ms": round(lag.last_s * 1000, 1),
+        "worst_ms": round(lag.worst_s * 1000, 1),
+        "overruns": lag.overruns,
+    }
 
 
 def _places(points: Iterable[PlacedPoint]) -> Iterator[tuple[int, Place]]:

@@ -28,7 +28,7 @@ class Password:
 
     def follow(self, other: Password) -> None:
         """Comes from where another one was read, from the next login on."""
-        self._config, self._folder, self.value = other._config, other._folder, other.value  # noqa: SLF001  # its own class
+        self._config, self._folder, self.value = other._config, other._folder, other.value
 
     @property
     def file(self) -> SecretFile | None:

@@ -27,9 +27,13 @@ from gateway.core.errors import ConfigError
 from gateway.core.point import SOURCE_KIND, KindSpec
 from gateway.engine.actions import ActionDesk
 from gateway.engine.alarms import Alarms
+from gateway.engine.commands import CommandDesk
 from gateway.engine.derive import Derivations
+from gateway.engine.forcing import Forcing
 from gateway.engine.intake import Intake
+from gateway.engine.inventory import Inventory
 from gateway.engine.lag import LoopLag
+from gateway.engine.likeness import definition
 from gateway.engine.point_alarms import PointAlarms
 from gateway.engine.poller import Poller
 from gateway.engine.ports import BootClock
@@ -81,7 +85,7 @@ class Plant:
         self.actions = ActionDesk(
             self.table, self.clock, self.journal, self.alarms, dry_run=control.dry_run, read_only=control.read_only
         )
-        self.desk = LiveDesk(
+        self._desk = LiveDesk(
             self.table,
             self.clock,
             command_policy(site.config),
@@ -91,10 +95,11 @@ class Plant:
             alarms=self.alarms,
             actions=self.actions,
         )
+        self.desk: CommandDesk = self._desk
         if self.desk.obstacle:
             raise ConfigError([site.loaded.document.fault(("control", "dry_run"), self.desk.obstacle)])
         self.units = site.unit_plan(self.book)
-        self.inventory = LiveInventory(
+        self._inventory = LiveInventory(
             self.table,
             self.book,
             self.clock,
@@ -106,6 +111,8 @@ class Plant:
             on_dirty=self._on_dirty,
             on_lost=self.desk.lost,
         )
+        self.inventory: Inventory = self._inventory
+        self.forcing = Forcing(self.table, self.clock, self.journal, self.alarms, self.inventory.owner)
         self.intake = Intake(self.table, self.inventory, self.clock, self.desk.read_back)
         self.derivations = Derivations(self.table, self.inventory, self.clock)
         self.vitals = Vitals(
@@ -144,20 +151,30 @@ class Plant:
     def lost(self, changes: Changes) -> list[Resource]:
         """The resources that there will be no more."""
         gone = [(name, None) for name in changes.removed]
-        return [r for name, layout in (*gone, *changes.layouts.items()) for r in self.inventory.without(name, layout)]
+        return [r for name, layout in (*gone, *changes.layouts.items()) for r in self._inventory.without(name, layout)]
 
-    def take_over(self, changes: Changes) -> None:
-        """Brings another configuration into force in one step of the loop; who serves it is told afterwards."""
+    def obstacles(self, changes: Changes) -> list[str]:
+        """What is held, owed or under way now, and could not go on under another configuration, in words."""
+        lost, policy = set(self.lost(changes)), command_policy(changes.site.config)
+        renewed = {resource for resource in self.inventory.resources.values() if resource.source in changes.logins}
+        found = self._desk.obstacles(policy, lost, changes.layouts)
+        return found + [f"{name} runs: reload when it has ended" for name in self.actions.running(lost | renewed)]
+
+    def take_over(self, changes: Changes) -> bool:
+        """Brings another configuration into force in one step of the loop.
+
+        Returns whether anything is served in another way now; who serves it has to be told.
+        """
         site, lost = changes.site, self.lost(changes)
         book = self.new_book(site, AddressBook(self.book.entries, site.pools, self.book.certificates))
         book.dirty = book.dirty or self.book.dirty
         self.site, self.book, self.units = site, book, site.unit_plan(book)
         control = site.config.control
-        self.desk.retune(command_policy(site.config), command_overrides(site.config), client_terms(site.config))
+        self._desk.retune(command_policy(site.config), command_overrides(site.config), client_terms(site.config))
         self.actions.retune(dry_run=control.dry_run, read_only=control.read_only)
         self._quiet = True
         try:
-            self._lay_out(changes, lost)
+            remapped = self._lay_out(changes, lost)
         finally:
             self._quiet = False
         served = {index for resource in self.inventory.resources.values() for index in resource.indices.values()}
@@ -167,31 +184,36 @@ class Plant:
             del self.placed[index]
         for resource in self.inventory.resources.values():
             self.desk.learn(resource)
-        self.desk.settle(lost)
+        self._desk.settle(lost)
         self._hash = None
         self.vitals.tick()
+        return remapped
 
-    def _lay_out(self, changes: Changes, lost: Sequence[Resource]) -> None:
-        """The inventory in its new form, and whatever is made from it."""
+    def _lay_out(self, changes: Changes, lost: Sequence[Resource]) -> bool:
+        """The inventory in its new form, and whatever is made from it; returns whether it is another."""
         site = changes.site
         for part in (self.intake, self.derivations, self.vitals):
             part.forget()
-        self.inventory.lay_out(self.book, self.units, site.orders)
+        self._inventory.lay_out(self.book, self.units, site.device_plan(self.book), site.orders)
         for resource in lost:
-            self.inventory.drop(resource)
-        header = site.header(self.book.entries)
-        self.inventory.remake(GATEWAY_SOURCE, Layout([header]))
+            self._inventory.drop(resource)
+        for name in changes.removed:
+            self._inventory.leave(name)
+        header, before = site.header(self.book.entries), self.vitals.header
+        another = before is None or definition(before.kind) != definition(header)
+        self._inventory.remake(GATEWAY_SOURCE, Layout([header]))
         self._forget_in_header(changes.removed)
         for name in changes.logins:
-            self.inventory.meet_anew(name)
+            self._inventory.meet_anew(name)
             self.desk.lost(name)
         for name, layout in changes.layouts.items():
-            self.inventory.remake(name, layout)
+            self._inventory.remake(name, layout)
         for config in site.config.sources:
             kinds = changes.layouts[config.name].kinds if config.name in changes.layouts else site.kinds(config.name)
             self.intake.learn(list(kinds))
             self.restore(config, kinds)
             self.derivations.wire(config.name)
+        return another or bool(changes.layouts or lost)
 
     def _forget_in_header(self, sources: Sequence[str]) -> None:
         """The header keeps the registers of a source that is gone; they say nothing any more."""

@@ -17,10 +17,10 @@ import structlog
 from gateway.addressing import AddressBook
 from gateway.app.changes import MOST_TOLD, Changes, changes_between
 from gateway.app.kept import KeptFiles
-from gateway.app.listeners import Listeners, Ports
+from gateway.app.listeners import Listeners
 from gateway.app.load import load_site
 from gateway.app.logins import Logins
-from gateway.app.policy import command_policy
+from gateway.app.ports import Ports
 from gateway.app.published import move_faults, publish_running, refused_moves
 from gateway.app.reloaded import Reloaded
 from gateway.app.upstream import Spawn, Upstream
@@ -108,6 +108,7 @@ class Reloader:
             raise RefusedReload(*map(str, error.faults)) from error
         changes = changes_between(self._daemon.site, site)
         if not changes.words:
+            self._kept.take_over()  # they may say it again after an edit that was refused
             return ["the files say what is running already"]
         await self._check(changes, accept_moves=accept_moves)
         try:
@@ -121,7 +122,7 @@ class Reloader:
             raise RefusedReload(*map(str, error.faults)) from error
         touched = (*changes.polls, *changes.removed)
         await self._upstream.pause(touched)
-        obstacles = self._obstacles(changes)  # somebody may have written meanwhile
+        obstacles = self._daemon.obstacles(changes)  # somebody may have written meanwhile
         if obstacles:
             ports.close()
             await prepared.give_up()
@@ -129,9 +130,9 @@ class Reloader:
             raise RefusedReload(*obstacles)
         try:
             self._upstream.switch(changes, prepared)
-            self._daemon.take_over(changes)
+            remapped = self._daemon.take_over(changes)
             self._logins.site = changes.site
-            self._listeners.show()
+            self._listeners.show(remapped=remapped)
         except BaseException:
             log.critical("gateway.reload_broken", reason="half of a reload is in force; the gateway ends")
             self._daemon.stop()
@@ -160,7 +161,7 @@ class Reloader:
             try:
                 publish_running(self._daemon, user=user, accept_moves=True)
             except (ConfigError, CorrectionRefused, OSError) as error:
-                log.error("addresses.not_published", reason=str(error))
+                log.warning("addresses.not_published", reason=str(error))
 
     # -- whether it may be ---------------------------------------------------------------------------------------
 
@@ -170,7 +171,7 @@ class Reloader:
         if new.state_dir != old.state_dir:
             at = new.loaded.document.fault(("state_dir",), "another state_dir needs a restart of the gateway")
             raise RefusedReload(str(at))
-        reasons = self._obstacles(changes)
+        reasons = self._daemon.obstacles(changes)
         try:
             AddressBook(self._daemon.book.entries, new.pools, self._daemon.book.certificates)
             if not accept_moves:
@@ -181,14 +182,3 @@ class Reloader:
             reasons += map(str, error.faults)
         if reasons:
             raise RefusedReload(*reasons)
-
-    def _obstacles(self, changes: Changes) -> list[str]:
-        """What is held, owed or under way now, and could not go on."""
-        daemon, layouts = self._daemon, changes.layouts
-        lost = set(daemon.lost(changes))
-        policy = command_policy(changes.site.config)
-        found = daemon.desk.obstacles(policy, lost, layouts)
-        renewed = {r for r in daemon.inventory.resources.values() if r.source in changes.logins}
-        for name in daemon.actions.running(lost | renewed):
-            found.append(f"{name} runs: reload when it has ended")
-        return found

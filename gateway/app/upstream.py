@@ -101,8 +101,9 @@ class Upstream:
             poller.health = known.health
 
     def start(self, name: str, spawn: Spawn) -> None:
-        """Begins to poll."""
-        self._tasks[name] = spawn(self._plant.pollers[name].run())
+        """Begins to poll, unless it is polled already."""
+        if name not in self._tasks:
+            self._tasks[name] = spawn(self._plant.pollers[name].run())
 
     # -- a reload ------------------------------------------------------------------------------------------------
 
@@ -154,10 +155,11 @@ class Upstream:
             if config.name in (*changes.added, *changes.polls):
                 self.poll(changes.site, config)
         order = [source.name for source in changes.site.config.sources]
-        for by_name in (self._plant.pollers, self.sources):
-            kept = dict(by_name)
-            by_name.clear()  # type: ignore[attr-defined]
-            by_name.update({name: kept[name] for name in order})  # type: ignore[attr-defined]
+        pollers, sources = dict(self._plant.pollers), dict(self.sources)
+        self._plant.pollers.clear()
+        self._plant.pollers.update({name: pollers[name] for name in order})
+        self.sources.clear()
+        self.sources.update({name: sources[name] for name in order})
 
     async def finish(self) -> None:
         """Lets requests under way end, and logs out of every session that is not used any more."""

@@ -15,15 +15,16 @@ from cyclopts.exceptions import CycloptsError
 
 from gateway import __version__, telemetry
 from gateway.app.kept import site_to_run
-from gateway.app.load import Site, load_site
+from gateway.app.load import load_site
 from gateway.app.loop import run_loop
 from gateway.app.offline import offline_points
 from gateway.app.openapi import openapi_findings
 from gateway.app.published import move_faults, refused_moves
 from gateway.cli import show
 from gateway.cli.addresses import addresses
-from gateway.cli.ask import DEFAULT, AcceptMoves, ConfigFile, Json, ask
+from gateway.cli.ask import DEFAULT, AcceptMoves, ConfigFile, Json, ask, ask_reload
 from gateway.cli.backup import backup, restore
+from gateway.cli.clients import show_clients
 from gateway.cli.codes import DONE, FAULTS, NOT_REACHED, REFUSED, USAGE
 from gateway.cli.discover import discover
 from gateway.cli.evidence import evidence
@@ -31,9 +32,10 @@ from gateway.cli.export import export
 from gateway.cli.passwd import passwd
 from gateway.cli.plan import plan
 from gateway.cli.trust import trust
+from gateway.cli.user import user
 from gateway.cli.wipe import wipe
 from gateway.cli.write import read, release, write
-from gateway.config import Config, load_config
+from gateway.config import Config
 from gateway.core.errors import ConfigError, GatewayError
 from gateway.mapping import mapping_schema
 from gateway.web import ControlError
@@ -53,6 +55,7 @@ app.command(export)
 app.command(passwd)
 app.command(plan)
 app.command(trust)
+app.command(user)
 app.command(read)
 app.command(write)
 app.command(release)
@@ -231,6 +234,7 @@ def status(*, config: ConfigFile = DEFAULT, json_: Json = False) -> int:
         show.err.print(show.clean(apart))
     try:
         show.show_status(answer)
+        show_clients(answer)
     except (AttributeError, KeyError, TypeError, ValueError):  # it was updated under a running gateway
         if running == __version__:
             show.err.print(show.clean(f"the running gateway is an older build of version {running}: restart it"))
@@ -239,16 +243,12 @@ def status(*, config: ConfigFile = DEFAULT, json_: Json = False) -> int:
 
 
 @app.command
-def reload(*, config: ConfigFile = DEFAULT) -> int:
-    """Let the running gateway read its passwords again and retry logins that were refused; as SIGHUP does.
+def reload(*, accept_moves: AcceptMoves = False, config: ConfigFile = DEFAULT) -> int:
+    """Let the running gateway take over what has changed in its files, passwords too; as SIGHUP does.
 
-    Exit code 4 when something differs that needs a restart; passwords are read all the same.
+    All of it or nothing: exit code 4 with the reasons when it refuses, and what ran before goes on.
     """
-    loaded, faults = load_config(config)
-    if loaded is None:
-        raise ConfigError(faults)
-    site = Site(config=loaded.config, loaded=loaded, products={}, warnings=[])
-    answer = ask(site, "POST", "/reload", {"accept_moves": False})
+    answer = ask_reload(config, accept_moves=accept_moves)
     for text in answer["done"]:
         show.out.print(show.clean(text))
     for text in answer["refused"]:

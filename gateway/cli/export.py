@@ -9,7 +9,6 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from gateway.app.export import planned_spec
 from gateway.app.load import load_site
 from gateway.cli import show
 from gateway.cli.ask import DEFAULT, ConfigFile, ask
@@ -70,6 +69,8 @@ def points(*, output: Output = None, config: ConfigFile = DEFAULT) -> int:
 
 
 def _export(what: What, output: Path | None, wanted: str, config: Path) -> int:
+    from gateway.app.export import planned_spec  # it needs the servers, which no other command of this kind does
+
     form = wanted or _form_of(what, output)
     if form not in FORMATS[what]:
         show.err.print(show.clean(f"{what} has no format {form!r}; it has {', '.join(FORMATS[what])}"))

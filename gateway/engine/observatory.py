@@ -75,7 +75,8 @@ class Observatory:
 
     Args:
         clock: time.
-        places: which value every register belongs to, for the rules; asked again when `map_hash` is another.
+        places: which value every register belongs to, for the rules; asked again, at most once a second, when
+            `map_hash` is another.
         map_hash: names a map.
         every_s: how often the sources are read at best, in seconds.
         leased: whether a slot (table index, slot number) is kept alive by writing it again.
@@ -117,10 +118,9 @@ class Observatory:
 
     @property
     def extents(self) -> Extents:
-        """The map as it stands."""
-        number = self._map_hash()
-        if self._extents is None or self._extents[0] != number:
-            self._extents = (number, self._places())
+        """The map as it stood at the last tick."""
+        if self._extents is None:
+            self._extents = (self._map_hash(), self._places())
         return self._extents[1]
 
     def on_tick(self, fold: Callable[[float], None]) -> None:
@@ -177,6 +177,8 @@ class Observatory:
     def tick(self) -> None:
         """One second's work: what servers counted, rates, and hints that are over."""
         now = self.now
+        if self._extents is not None and self._extents[0] != self._map_hash():
+            self._extents = None
         for fold in self._folds:
             fold(now)
         every_s = self.every_s()

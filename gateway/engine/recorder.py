@@ -161,7 +161,7 @@ class Recorder:
         """Goes on where the last run ended; what it missed meanwhile is a gap."""
         held = self._held.pop(each.key, None)
         if held is not None and each.last == 0:
-            each.first, each.last, each.enabled, each.gap = held.first, held.last, held.enabled, True
+            each.first, each.last, each.enabled, each.gap = *held, held.enabled
         if each.enabled and each.gap:
             self._note(each, Note.INTERRUPTED, self._clock.wall())
 
@@ -264,7 +264,7 @@ class Recorder:
 
     def purge(self, each: Log, *, by: str) -> None:
         log.warning("trend.purged", point=self._table.names[each.index], records=each.count, by=by)
-        each.first = each.last + 1
+        each.first, each.gap = each.last + 1, False
         self._note(each, Note.PURGED, self._clock.wall())
         self._owe(each)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from gateway.addressing import AddressBook, UnitPlan
+from gateway.addressing import AddressBook, DevicePlan, UnitPlan
 from gateway.core.point import SOURCE_KIND, KindSpec, PointSpec, not_yet, point_name
 from gateway.core.registers import Order
 from gateway.engine.inventory import Inventory
@@ -43,11 +43,16 @@ class LiveInventory(Inventory):
                 lost |= dict.fromkeys([resource, *_inside(resource)])
         return list(lost)
 
-    def lay_out(self, book: AddressBook, units: UnitPlan, orders: tuple[Order, Order]) -> None:
+    def lay_out(self, book: AddressBook, units: UnitPlan, devices: DevicePlan, orders: tuple[Order, Order]) -> None:
         """What all addresses come from, from now on; then come `drop` and `remake` of whatever has changed."""
-        self._book, self._units, self._orders = book, units, orders
+        self._book, self._units, self._devices, self._orders = book, units, devices, orders
         self._expanded.clear()
         self.generation += 1
+
+    def leave(self, source: str) -> None:
+        """A source is no more; its resources were dropped."""
+        self._homeless.forget(source)
+        self._exclude.pop(source, None)
 
     def drop(self, resource: Resource) -> None:
         """Takes a resource out: nobody finds it or its points any more; its address stays its own."""
@@ -89,7 +94,7 @@ class LiveInventory(Inventory):
         self._respec(resource, old_kind, specs)
         plan_rows(resource, specs)
         entry = self._book.find(resource.source, kind.name, resource.name or resource.source)
-        resource.seat = None
+        resource.seat = resource.stand = None
         if entry is not None and resource.block is not None:
             self._seat(resource, entry)
         self._place(resource)

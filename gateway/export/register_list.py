@@ -43,6 +43,7 @@ COLUMNS: dict[str, str] = {
     "high": "largest value that may be written",
     "access": "r: read only, rw: read and write",
     "no_value": "what is read while there is no value",
+    "optional": "yes: until the product has sent it once, its registers are a gap that reads 0xFFFF",
     "read": "function codes that read it",
     "write": "function codes that write it",
     "device": "BACnet device instance of its twin",
@@ -88,6 +89,7 @@ def _common(placed: PlacedPoint) -> Row:
         "low": _bound(low),
         "high": _bound(high),
         "access": "rw" if is_writable(spec) else "r",
+        "optional": "yes" if spec.optional else None,
     }
 
 

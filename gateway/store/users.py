@@ -186,7 +186,9 @@ def _read(path: Path) -> dict[str, User]:
     except OSError as error:
         raise UsersUnreadable(f"{USERS} cannot be read: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, binascii.Error) as error:
-        raise UsersUnreadable(f"{USERS} is damaged: restore it from a backup, or remove it and add the users") from error
+        raise UsersUnreadable(
+            f"{USERS} is damaged: restore it from a backup, or remove it and add the users"
+        ) from error
 
 
 def _user(name: str, row: Any) -> User:

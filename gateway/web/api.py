@@ -38,12 +38,12 @@ class Api:
         """All addresses of this file."""
         page = self._page
         gets: dict[str, Handler] = {
-            "overview": self._give(lambda: page.overview()),
+            "overview": self._give(page.overview),
             "zones": self._give(lambda: {"zones": page.zones()}),
             "points": self._points,
             "point": self._point,
             "commands": self._give(lambda: {"commands": page.commands(), "actions": page.actions()}),
-            "clients": self._give(lambda: page.clients()),
+            "clients": self._give(page.clients),
             "history": self._history,
             "evidence": self._evidence,
             "evidence/verify": self._verify,
@@ -139,8 +139,7 @@ class Api:
     # -- commanding ----------------------------------------------------------------------------------------------
 
     async def _write(self, request: web.Request) -> web.StreamResponse:
-        optional = {"slot": int, "until": (int, float)}
-        body = await body_of(request, {"point": str, "value": VALUE}, optional)
+        body = await body_of(request, {"point": str, "value": VALUE}, {"slot": int, "until": (int, float)})
         return await self._command(request, body, body["value"])
 
     async def _release(self, request: web.Request) -> web.StreamResponse:

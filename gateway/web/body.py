@@ -15,7 +15,7 @@ LONGEST_QUERY = 200
 Types = type | tuple[type, ...]
 
 
-async def body_of(request: web.Request, wanted: Mapping[str, Types], optional: Mapping[str, Types] = {}) -> Any:  # noqa: B006
+async def body_of(request: web.Request, wanted: Mapping[str, Types], optional: Mapping[str, Types] = {}) -> Any:
     """The members of a JSON body.
 
     Raises:

@@ -65,9 +65,7 @@ class Streams:
             self._open += Counter()  # what is zero goes
         return stream
 
-    async def _feed(
-        self, request: web.Request, stream: web.StreamResponse, topic: str, last: int | None
-    ) -> None:
+    async def _feed(self, request: web.Request, stream: web.StreamResponse, topic: str, last: int | None) -> None:
         hub, session = self._hub, request[SESSION]
         generation = self._page.generation
         logged = self._page.log(-1)["last"]

@@ -88,7 +88,9 @@ class File:
 class PagePort(Protocol):
     """Everything the page shows and does. What does not exist raises Unknown, a refusal CommandRejected."""
 
-    local_slot: int
+    @property
+    def local_slot(self) -> int:
+        """The slot of who writes here without saying another one."""
 
     @property
     def generation(self) -> int:

@@ -148,7 +148,9 @@ class WebServer:
         """The page for who has a session, else the login page under 401."""
         known = SESSION in request
         path = STATIC / "app" / "index.html" if known else STATIC / "public" / "login.html"
-        return web.Response(body=path.read_bytes(), content_type="text/html", charset="utf-8", status=200 if known else 401)
+        return web.Response(
+            body=path.read_bytes(), content_type="text/html", charset="utf-8", status=200 if known else 401
+        )
 
 
 def _files(folder: Path) -> Handler:

@@ -130,9 +130,7 @@ class Sessions:
         now = self._clock.wall()
         if not session.began - TOKEN_S <= now < session.began + LONGEST_S:
             return None
-        return Session(
-            session.user, user.role, session.id, session.began, session.issued, session.ends, session.stamp
-        )
+        return Session(session.user, user.role, session.id, session.began, session.issued, session.ends, session.stamp)
 
     def still(self, session: Session) -> bool:
         """Whether a login goes on, whatever became of this token of it: what an open event stream asks."""

@@ -82,17 +82,20 @@ def test_the_header_is_that_of_design_6_5() -> None:
     }
     assert header.points["version"].registers[0].type.words == 10
     assert MAGIC.to_bytes(4, "big") == b"EVGW"
-    assert overlaps(expand(header, "big", "big"), header.modbus, None) == []
+    assert overlaps(expand(header, "big", "big"), header.modbus, header.bacnet) == []
     (span,) = spans_of(header, 1)
     assert span is not None
     assert (span.first, span.count, span.fill) == (0, 100, 0), "reserved registers read 0"
 
 
 def test_the_bms_heartbeat_is_a_bacnet_object_on_demand_only() -> None:
-    assert gateway_kind("big", "big", []).bacnet is None
+    hash_text = {"map_hash_text": ("characterstring-value", 3)}
+    plain = gateway_kind("big", "big", [])
+    assert {p.name: (p.objects[0].object, p.objects[0].at) for p in plain.points.values() if p.objects} == hash_text
     header = gateway_kind("big", "big", [], heartbeat=True)
     served = {p.name: (p.objects[0].object, p.objects[0].at) for p in header.points.values() if p.objects}
-    assert served == {"bms_heartbeat": ("analog-value", 15), "bms_heartbeat_age_s": ("analog-input", 16)}
+    heartbeat = {"bms_heartbeat": ("analog-value", 15), "bms_heartbeat_age_s": ("analog-input", 16)}
+    assert served == hash_text | heartbeat
     assert [p.name for p in header.points.values() if p.writable] == ["bms_heartbeat"]
     assert overlaps(expand(header, "big", "big"), header.modbus, header.bacnet) == []
 

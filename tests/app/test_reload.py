@@ -1,4 +1,4 @@
-"""`reload`: passwords are read again and refused logins tried; whatever else changed needs a restart and is told."""
+"""`reload` and the logins: passwords are read again and refused logins tried; a broken file changes nothing else."""
 
 from __future__ import annotations
 
@@ -86,26 +86,21 @@ async def test_U10_a_reload_ends_the_wait_for_a_blocked_account(tmp_path):
         await until(lambda: health.connected)
 
 
-async def test_what_needs_a_restart_is_refused_in_words_and_passwords_are_read_all_the_same(tmp_path):
-    mapping = tmp_path / "own.yaml"
-
-    def change(data: dict[str, Any]) -> None:
-        mapping.write_text(f"extends: {data['sources'][0]['mapping']}\n")
-        data["sources"][0]["mapping"] = "own.yaml"
-
-    async with running_site(tmp_path, change=change, stations=1, zones=1, meters=0) as running:
+async def test_another_state_dir_needs_a_restart_and_passwords_are_read_all_the_same(tmp_path):
+    async with running_site(tmp_path, stations=1, zones=1, meters=0) as running:
         await until(lambda: running.daemon.pollers["evce"].health.connected)
         running.files.data["site"] = "Another name"
+        running.files.data["state_dir"] = "elsewhere"
+        (tmp_path / "elsewhere").symlink_to(tmp_path / "state")
         running.files.write()
-        mapping.write_text(mapping.read_text() + "description: x\n")
         (tmp_path / "password").write_text(OTHER)
         code, out, err = await cli(running, "reload")
         assert code == 4
         assert "evce: the new password in password is used from the next login on" in out
         shown = [line.rpartition("/")[2] for line in err.splitlines()]
         assert shown == [
-            "config.yaml differs from what is running: restart the gateway to use it",
-            "own.yaml differs from what is running: restart the gateway to use it",
+            "config.yaml:2:12: state_dir: another state_dir needs a restart of the gateway",
+            "nothing of the files was taken over: what ran before goes on",
         ]
         assert running.daemon.site.config.site == "Test car park"
         assert running.daemon.pollers["evce"].health.connected
@@ -118,13 +113,41 @@ async def test_H04_a_broken_file_leaves_what_runs_as_it_is_and_names_the_place(t
         running.files.config.write_text(text + "nonsense: 1\n")
         line = len(text.splitlines()) + 1
         refused = (await running.daemon.reload("SIGHUP")).refused
-        assert refused[0].endswith("config.yaml differs from what is running: restart the gateway to use it")
-        assert f"config.yaml:{line}:1: nonsense" in refused[1]
-        assert refused[1].startswith("and it would not start: ")
+        assert f"config.yaml:{line}:1: nonsense" in refused[0]
+        assert refused[1:] == ["nothing of the files was taken over: what ran before goes on"]
+        assert f"config.yaml:{line}:1: nonsense" in str(running.daemon.alarms.text("reload"))
         code, out, err = await cli(running, "reload")
-        assert (code, out) == (1, "")
+        assert code == 4
+        assert "evce: the password in password is the same as before" in out
         assert f"config.yaml:{line}:1: nonsense" in err
+        running.files.config.write_text("state_dir: state\nsources: [\n")
+        code, _, err = await cli(running, "reload")
+        assert code == 4
+        assert "config.yaml:3:1" in err
         assert running.daemon.pollers["evce"].health.connected
+        running.files.config.write_text(text)
+        code, out, err = await cli(running, "reload")
+        assert (code, err) == (0, "")
+        assert "the files say what is running already" in out
+        assert running.daemon.alarms.text("reload") is None
+
+
+async def test_H04_a_broken_mapping_is_refused_with_its_place(tmp_path):
+    mapping = tmp_path / "own.yaml"
+
+    def change(data: dict[str, Any]) -> None:
+        mapping.write_text(f"extends: {data['sources'][0]['mapping']}\n")
+        data["sources"][0]["mapping"] = "own.yaml"
+
+    async with running_site(tmp_path, change=change, stations=1, zones=1, meters=0) as running:
+        await running.complete()
+        hash_before = running.daemon.map_hash()
+        mapping.write_text(mapping.read_text() + 'resources: {zone: {points: {power: {path: "["}}}}\n')
+        refused = (await running.daemon.reload("SIGHUP")).refused
+        assert "own.yaml:2:" in refused[0]
+        assert "resources.zone.points.power" in refused[0]
+        assert running.daemon.map_hash() == hash_before
+        assert running.value("evce/zone/Zone A/power") is not None
 
 
 async def test_a_password_that_cannot_be_read_any_more_stays_in_use(tmp_path):

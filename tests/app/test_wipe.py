@@ -22,7 +22,7 @@ async def limited(site, value=21.0):
 
 
 def slots(daemon):
-    return {number: slot.value for number, slot in daemon.desk.slots(daemon.table.find(ZONE)).occupied()}
+    return {number: slot.value for number, slot in daemon.desk.slots(daemon.table.find(ZONE)).occupied}
 
 
 async def test_slots_sessions_and_keys_go_and_addresses_and_evidence_stay(tmp_path):

@@ -28,7 +28,7 @@ EXTRA = {"scale", "word_order", "byte_order", "modbus_also", "bacnet_also"}
 def test_check_of_a_good_site(call: Call) -> None:
     said = call("check", "-c", "config.yaml")
     assert (said.code, said.err) == (0, "")
-    assert said.out == "config.yaml: good, 74 points are placed before anything was discovered\n"
+    assert said.out == "config.yaml: good, 75 points are placed before anything was discovered\n"
 
 
 def test_check_of_a_bad_site_names_everything(site: Path, call: Call) -> None:
@@ -91,7 +91,7 @@ def test_points_as_json_is_the_shape_of_design_6_2(call: Call) -> None:
     assert (said.code, said.err) == (0, "")
     rows = json.loads(said.out)
     by_name = {row["point"]: row for row in rows}
-    assert len(by_name) == len(rows) == 74
+    assert len(by_name) == len(rows) == 75
     for row in rows:
         assert list(row)[:10] == TEN
         assert set(row) - set(TEN) <= EXTRA

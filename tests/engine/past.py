@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +19,6 @@ from gateway.engine.resource import Resource
 from gateway.engine.table import PointTable
 from gateway.store.database import connect
 from gateway.store.history import SqliteHistory
-from tests.site import until
 
 MIDNIGHT = time.mktime((2026, 3, 2, 0, 0, 0, 0, 0, -1))
 ZONE = KindSpec("zone", None, None, None, {}, {}, None, None)
@@ -84,8 +84,18 @@ class Past:
 
     async def saved(self) -> None:
         """Waits until the disk has everything."""
-        self.archive.save()
-        await until(lambda: self.archive._writing is None and not self.archive._count)
+
+        def done() -> bool:
+            self.archive.save()
+            return self.archive._writing is None and not self.archive._count
+
+        await until(done)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.01)
 
 
 async def live(
@@ -101,4 +111,4 @@ async def live(
     return Past(clock, table, archive, recorder, alarms)
 
 
-__all__ = ["EACH_CHANGE", "EACH_MINUTE", "MIDNIGHT", "Hands", "Past", "live", "point"]
+__all__ = ["EACH_CHANGE", "EACH_MINUTE", "MIDNIGHT", "Hands", "Past", "live", "point", "until"]

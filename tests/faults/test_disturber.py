@@ -11,7 +11,7 @@ from tests.faults.verdict import repeats, without_ids
 
 
 @pytest.mark.timeout(240)
-async def test_after_faults_of_every_kind_everything_is_as_before(tmp_path: Path) -> None:
+async def test_H12_H17_after_faults_of_every_kind_everything_is_as_before(tmp_path: Path) -> None:
     verdict = await run(tmp_path, Plan(seconds=15.0, seed=5, brief=8.0))
     assert verdict.problems == [], "\n".join(verdict.lines)
 

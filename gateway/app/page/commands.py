@@ -87,9 +87,7 @@ class CommandRows:
                 )
         return found
 
-    async def write(
-        self, point: str, value: Any, origin: Origin, *, slot: int, until: float | None
-    ) -> dict[str, Any]:
+    async def write(self, point: str, value: Any, origin: Origin, *, slot: int, until: float | None) -> dict[str, Any]:
         """Writes, or (None) releases a slot; returns the row as it is then."""
         index = self._find(point)
         spec = self._plant.table.specs[index]

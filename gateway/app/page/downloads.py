@@ -1,44 +1,71 @@
-"""What can be saved from the page: name, what it is, and how it is made."""
+"""What can be saved from the page: every export of the running map, made when it is asked for.
+
+Rules of this file: a file is made beside the loop, one at a time; points that come meanwhile make it fail in words, and
+the next try holds them.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import io
+import zipfile
+from collections.abc import Callable
 from typing import Any
 
+from gateway.core.errors import GatewayError
+from gateway.export import FORMATS, MEDIA, Document, MapSpec, What, documents
 from gateway.web.ports import File, Unknown
 
-
-@dataclass(frozen=True, slots=True)
-class Download:
-    """One file: its name, what it is in words, its media type, and what makes its content (beside the loop)."""
-
-    name: str
-    text: str
-    media: str
-    make: Callable[[], bytes]
+WORDS: dict[What, str] = {
+    "registers": "Register list: every point with its Modbus registers and its BACnet object",
+    "ede": "EDE files: every BACnet object, with state texts, units and object types",
+    "pics": "PICS: what the BACnet server does",
+    "points": "Point list for programs",
+}
+ARCHIVE = "application/zip"
 
 
 class Downloads:
-    """A fixed list of files, made when they are asked for."""
+    """The exports; `spec` gives the map as it is served now."""
 
-    def __init__(self, files: Mapping[str, Download]) -> None:
-        self._files = files
+    def __init__(self, spec: Callable[[], MapSpec], *, bacnet: Callable[[], bool]) -> None:
+        self._spec, self._bacnet = spec, bacnet
+        self._one = asyncio.Lock()
 
     def all(self) -> list[dict[str, Any]]:
-        """What there is."""
-        return [{"name": file.name, "text": file.text, "media": file.media} for file in self._files.values()]
+        """What there is, by name, in words."""
+        return [
+            {"name": name, "text": WORDS[what], "media": ARCHIVE if what == "ede" else MEDIA[form]}
+            for name, (what, form) in self._names().items()
+        ]
+
+    def _names(self) -> dict[str, tuple[What, str]]:
+        """The name of each file, and what it is."""
+        served = [what for what in WORDS if self._bacnet() or what not in ("ede", "pics")]
+        return {f"{w}.{'zip' if w == 'ede' else form}": (w, form) for w in served for form in FORMATS[w]}
 
     async def get(self, name: str) -> File:
-        """One file; raises Unknown."""
-        file = self._files.get(name)
-        if file is None:
+        """One file.
+
+        Raises:
+            Unknown: there is none of this name.
+            GatewayError: it cannot be made now, in words.
+        """
+        found = self._names().get(name)
+        if found is None:
             raise Unknown(f"there is no download {name!r}")
-        return File(file.name, file.media, await asyncio.to_thread(file.make))
+        async with self._one:
+            try:
+                made = await asyncio.to_thread(lambda: documents(self._spec(), *found))
+            except RuntimeError as error:  # a dict grew while it was walked through
+                raise GatewayError("points are being added just now: try again") from error
+        return File(name, made[0].media, made[0].content) if len(made) == 1 else File(name, ARCHIVE, _packed(made))
 
 
-def as_json(rows: Any) -> bytes:
-    """JSON for people and programs."""
-    return (json.dumps(rows, indent=1, ensure_ascii=False) + "\n").encode("utf-8", "replace")
+def _packed(made: list[Document]) -> bytes:
+    """Several files as one."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for document in made:
+            archive.writestr(document.name, document.content)
+    return packed.getvalue()

@@ -19,6 +19,8 @@ from gateway.web.ports import Row, Selection
 
 STILL = ("id", "point", "source", "kind", "resource", "type", "unit", "access", "modbus", "bacnet")
 CHANGING = ("id", "value", "quality", "reason", "age_s", "text", "forced")
+LARGEST_OF_BROWSERS = 2**53
+"""Larger whole numbers lose digits in a browser; they go as texts."""
 SHORT_REFERENCE = 9999
 """Up to this register the notation has five digits, above it six."""
 
@@ -93,6 +95,8 @@ class PointRows:
         spec, age_s = table.specs[index], self._plant.clock.monotonic() - time
         if quality > STALE and spec.command is None:
             value = None
+        elif isinstance(value, int) and abs(value) > LARGEST_OF_BROWSERS:
+            value = str(value)
         return [
             index,
             value,

@@ -82,9 +82,7 @@ class Page:
         observatory = self._plant.observatory
         return {"clients": observatory.clients(), "hints": observatory.hints()}
 
-    async def write(
-        self, point: str, value: Any, origin: Origin, *, slot: int, until: float | None
-    ) -> dict[str, Any]:
+    async def write(self, point: str, value: Any, origin: Origin, *, slot: int, until: float | None) -> dict[str, Any]:
         """Writes or releases a slot."""
         return await self._commands.write(point, value, origin, slot=slot, until=until)
 

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from html import escape
+from itertools import zip_longest
 
+from gateway.core.trend import Recorded
 from gateway.core.value import STALE
-from gateway.engine.history import Recorded
 from gateway.store.evidence import Record
 
 AROUND_S = 900.0
@@ -66,7 +67,7 @@ def unix(utc: str) -> float:
 def mean(samples: Sequence[Recorded], since: float, until: float) -> float | None:
     """The mean over time of what was measured, None when less than half of that time is known."""
     area = known = 0.0
-    for sample, following in zip(samples, [*samples[1:], None], strict=True):
+    for sample, following in zip_longest(samples, samples[1:]):
         begin, end = max(sample.at, since), min(until if following is None else following.at, until)
         usable = isinstance(sample.value, (int, float)) and sample.quality <= STALE
         if usable and end > begin:
@@ -76,7 +77,10 @@ def mean(samples: Sequence[Recorded], since: float, until: float) -> float | Non
 
 
 def html(
-    subject: Subject, found: Sequence[tuple[Reduction, float | None, float | None]], records: Sequence[Record], now: float
+    subject: Subject,
+    found: Sequence[tuple[Reduction, float | None, float | None]],
+    records: Sequence[Record],
+    now: float,
 ) -> bytes:
     """The whole report; each reduction with what was measured before it was asked and after it was in force."""
     rows = "".join(

@@ -66,7 +66,9 @@ def page_tls(site: Site, config: WebConfig, wall: float) -> PageTls | None:
 def _sites_own(site: Site, tls: WebTls) -> PageTls:
     certificate = site.loaded.path(tls.certificate)
     try:
-        return PageTls(_context(certificate, key_file(site, tls.key, ("web", "tls", "key"))), _of_file(certificate))
+        return PageTls(
+            _context(certificate, key_file(site.loaded, tls.key, ("web", "tls", "key"))), _of_file(certificate)
+        )
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         fault = site.loaded.document.fault(("web", "tls", "certificate"), f"cannot be used with its key: {reason}")

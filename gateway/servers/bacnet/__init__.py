@@ -7,7 +7,7 @@ from gateway.servers.bacnet.equipment import Terms
 from gateway.servers.bacnet.notification_classes import ClassConfig, ListKeeper
 from gateway.servers.bacnet.presence import DUPLICATE
 from gateway.servers.bacnet.revision import Keeper
-from gateway.servers.bacnet.server import BacnetServer, Virtual
+from gateway.servers.bacnet.server import BacnetServer, Virtual, parse_address
 from gateway.servers.bacnet.status import Client
 from gateway.servers.bacnet.timekeeping import TimeSync
 
@@ -27,4 +27,5 @@ __all__ = [
     "Terms",
     "TimeSync",
     "Virtual",
+    "parse_address",
 ]

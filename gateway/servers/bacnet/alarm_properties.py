@@ -62,9 +62,14 @@ class Shown:
             return COMMON + LIMITS
         return (*COMMON, Prop.ALARM_VALUE if self.kind in BINARY else Prop.ALARM_VALUES)
 
+    @property
+    def in_alarm(self) -> bool:
+        """Whether its state is not normal."""
+        return self.alarm.state is not EventState.NORMAL
+
     def flags(self, reliability: int) -> bytes:
         """Status_Flags."""
-        return FLAGS[self.alarm.state is not EventState.NORMAL, reliability != 0]
+        return FLAGS[self.in_alarm, reliability != 0]
 
     def event_state(self) -> bytes:
         """Event_State."""

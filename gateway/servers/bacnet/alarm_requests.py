@@ -78,7 +78,7 @@ class AlarmRequests:
         on_refused: OnRefused,
     ) -> None:
         self._store, self._desk, self._classes = store, desk, classes
-        self._networks, self._on_refused = tuple(networks), on_refused
+        self._networks, self._on_refused = networks, on_refused
 
     async def answer(self, service: int, invoke: int, body: bytes, peer: Peer, limit: int) -> bytes | None:
         """The answer, None if the service is none of these; `limit` is the client's longest APDU."""

@@ -47,6 +47,17 @@ class Board:
         self._by_index.setdefault(record.index, []).append(record)
         record.show(self._table.sample(record.index))
 
+    def remove(self, record: PointRecord) -> None:
+        """The record is no more."""
+        records = self._by_index.get(record.index, [])
+        records.remove(record)
+        if not records:
+            self._by_index.pop(record.index, None)
+
+    def close(self) -> None:
+        """The table is not followed any more."""
+        self._table.unsubscribe(self._changed)
+
     def reporting(self, index: int) -> PointRecord | None:
         """The record that shows the alarm of a point."""
         return next((record for record in self._by_index.get(index, ()) if record.alarm is not None), None)

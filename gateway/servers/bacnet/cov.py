@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import math
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from heapq import heappop, heappush
 from itertools import count
 from typing import NamedTuple
@@ -20,6 +20,7 @@ from bacpypes3.pdu import Address
 from gateway.servers.bacnet import codec
 from gateway.servers.bacnet.board import Board
 from gateway.servers.bacnet.device import APDU_RETRIES, APDU_TIMEOUT_MS
+from gateway.servers.bacnet.objects import Record
 from gateway.servers.bacnet.points import PointRecord
 from gateway.servers.bacnet.services import MOST_OCTETS
 from gateway.servers.bacnet.standard import ABORT_BUFFER_OVERFLOW, Prop, Refusal, Service, Unconfirmed
@@ -86,6 +87,19 @@ class Cov:
         self._own = self._own or key
         self._stores[key] = store
         store.device.live[Prop.ACTIVE_COV_SUBSCRIPTIONS] = lambda: self.active(key)
+
+    def prune(self, devices: Container[int]) -> None:
+        """After a reload: other devices than these (by identifier) are no more, and neither are some objects."""
+        for key in [key for key in self._stores if key not in devices]:
+            del self._stores[key]
+        for subscription in list(self.book):
+            if not isinstance(self._record(subscription), PointRecord):
+                self.book.end(subscription)
+        self._wake()
+
+    def _record(self, subscription: Subscription) -> Record | None:
+        store = self._stores.get(subscription.wish.device)
+        return None if store is None else store.get(subscription.wish.key)
 
     # -- subscribing ---------------------------------------------------------------------------------------------
 
@@ -220,7 +234,7 @@ class Cov:
 
     def _body(self, subscription: Subscription, now: float) -> bytes | None:
         """A notification of this moment, None for a subscription that is over or a value too long for the peer."""
-        record = self._stores[subscription.wish.device].get(subscription.wish.key)
+        record = self._record(subscription)
         if not subscription.alive or not isinstance(record, PointRecord):
             self.book.end(subscription)
             return None

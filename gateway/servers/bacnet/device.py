@@ -97,6 +97,11 @@ class DeviceRecord(FixedRecord):
         key = object_key("device", identity.instance)
         super().__init__(key, identity.name, fixed, (Prop.OBJECT_LIST,), {Prop.DESCRIPTION, Prop.LOCATION})
 
+    def relist(self, keys: Sequence[int]) -> None:
+        """Object_List anew."""
+        self._identifiers.clear()
+        self.list_objects(keys)
+
     def list_objects(self, keys: Sequence[int]) -> None:
         """Appends to Object_List."""
         self._identifiers += map(codec.object_id, keys)

@@ -27,7 +27,7 @@ from gateway.servers.bacnet.writes import Writes
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What the operator settled.
+    """What the operator settled. Whoever judges by `write_networks` keeps that very list, which a reload changes.
 
     `foreign` is a BBMD (`10.0.0.1:47808`) and the time to live in seconds; `restart` carries out ReinitializeDevice;
     `alarms` None: points have none.
@@ -99,6 +99,10 @@ class Equipment:
         self._cov, self._timekeeping, self._presence, self._traffic = cov, timekeeping, presence, traffic
         self._reporting, self._watcher = reporting, watcher
         self._shelf = Shelf()
+
+    def forget_plans(self) -> None:
+        """Objects are no more: what requests for them meant is not kept."""
+        self._shelf.clear()
 
     def parts(self, store: ObjectStore, *, virtual: bool = False) -> Parts:
         """What serves the objects of a device; a virtual one cannot be restarted by itself."""

@@ -83,7 +83,7 @@ class Management:
         self._alarm = f"{SILENCED}.{number}" if virtual else SILENCED
         self._who = f"virtual device {number}" if virtual else "the gateway"
         self._cov = cov
-        self._networks = tuple(networks)
+        self._networks = networks
         self._password = password
         self._restart = restart
         self._alarms = alarms

@@ -24,6 +24,8 @@ UNLISTED = frozenset({Prop.OBJECT_IDENTIFIER, Prop.OBJECT_NAME, Prop.OBJECT_TYPE
 """Never in Property_List (clause 12.1.5.4.1)."""
 FLAGS_NORMAL = codec.bits((False, False, False, False))
 FLAGS_FAULT = codec.bits((False, True, False, False))
+FLAGS_OUT = {in_alarm: codec.bits((in_alarm, False, False, True)) for in_alarm in (False, True)}
+"""Status_Flags of an object that is out of service, by whether it is in alarm."""
 EVENT_NORMAL, EVENT_FAULT = codec.enumerated(0), codec.enumerated(1)
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from gateway.core.point import ObjectSpec, PointSpec
-from gateway.core.value import CONFIG_ERROR, GOOD, STALE, Sample, Value, ValueKind
+from gateway.core.value import CONFIG_ERROR, GOOD, OUT_OF_SERVICE, STALE, Sample, Value, ValueKind
 from gateway.engine.ports import Commands
 from gateway.servers.bacnet import codec
 from gateway.servers.bacnet.alarm_properties import Shown
@@ -22,6 +22,7 @@ from gateway.servers.bacnet.objects import (
     EVENT_NORMAL,
     FLAGS_FAULT,
     FLAGS_NORMAL,
+    FLAGS_OUT,
     Record,
     Shape,
     shape,
@@ -44,6 +45,7 @@ class PointRecord(Record):
         "alarm",
         "commandable",
         "index",
+        "out_of_service",
         "present",
         "reliability",
         "source",
@@ -73,6 +75,7 @@ class PointRecord(Record):
         self._commands = commands
         self.alarm: Shown | None = None
         self.present = self.unset
+        self.out_of_service = False
         self.reliability: int = Reliability.COMMUNICATION_FAILURE
         super().__init__(key, name, self._shape(served))
 
@@ -99,6 +102,8 @@ class PointRecord(Record):
             if prop == 85:
                 return self.present
             if prop == 111:
+                if self.out_of_service:
+                    return FLAGS_OUT[self.alarm is not None and self.alarm.in_alarm]
                 if self.alarm is not None:
                     return self.alarm.flags(self.reliability)
                 return FLAGS_FAULT if self.reliability else FLAGS_NORMAL
@@ -107,6 +112,7 @@ class PointRecord(Record):
     def show(self, sample: Sample) -> None:
         """Takes the table's newest sample; about a microsecond."""
         value, quality, reason, _ = sample
+        self.out_of_service = bool(reason) and reason.startswith(OUT_OF_SERVICE)
         if value is None and self.commandable:
             value = self._commands.default(self.index)
         if quality is GOOD:
@@ -205,6 +211,7 @@ GETTERS: dict[int, Callable[[PointRecord], bytes]] = {
     Prop.PRESENT_VALUE: lambda record: record.present,
     Prop.STATUS_FLAGS: lambda record: record.status_flags(),
     Prop.EVENT_STATE: lambda record: record.event_state(),
+    Prop.OUT_OF_SERVICE: lambda record: codec.boolean(record.out_of_service),
     Prop.RELIABILITY: lambda record: codec.enumerated(record.reliability),
     Prop.DESCRIPTION: lambda record: codec.text(record.spec.description or record.source),
     Prop.RELINQUISH_DEFAULT: lambda record: record.relinquish_default(),

@@ -34,6 +34,11 @@ class DatabaseRevision:
         self._objects = 0
         self.value = 0
 
+    @property
+    def objects(self) -> int:
+        """Stands for all objects with their names: the same ones, the same number."""
+        return self._objects
+
     def toggle(self, record: Record) -> None:
         """An object comes under this name, or goes."""
         digest = hashlib.blake2b(f"{record.key}:{record.name}".encode("utf-8", "replace"), digest_size=8).digest()

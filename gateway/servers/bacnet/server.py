@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, replace
-from ipaddress import IPv4Interface
+from ipaddress import IPv4Interface, IPv4Network
 from typing import Any
 
 from bacpypes3.comm import bind
@@ -127,6 +127,8 @@ class BacnetServer:
         history: History | None = None,
     ) -> None:
         self._interface, self.port = parse_address(address)
+        self._writers = list(terms.write_networks)
+        terms = replace(terms, write_networks=self._writers)
         now = clock.monotonic
         bbmd = parse_address(terms.foreign[0]) if terms.foreign else None
         known_as = (str(bbmd[0].ip), bbmd[1], terms.foreign[1]) if bbmd and terms.foreign else None
@@ -141,6 +143,7 @@ class BacnetServer:
         self.traffic = Traffic()
         self._awake = asyncio.Event()
         wake = self._awake.set
+        self._timekeeping = Timekeeping(clock)
         self.fleet = self._fleet_of(virtual) if virtual is not None else None
         cov = Cov(self._board, per_peer=terms.cov_per_peer, total=terms.cov_total, now=now, wake=wake)
         own = self._store.device.key
@@ -157,7 +160,7 @@ class BacnetServer:
             now,
             on_refused,
             cov=cov,
-            timekeeping=Timekeeping(clock),
+            timekeeping=self._timekeeping,
             presence=presence,
             traffic=self.traffic,
             watcher=self._watcher,
@@ -201,6 +204,7 @@ class BacnetServer:
             *names,
             lambda placed, name: self._open(virtual, placed, name),
             lambda store: Responder(self._equipment.parts(store, virtual=True)),
+            self._timekeeping,
             self._awake.set,
         )
 
@@ -280,6 +284,7 @@ class BacnetServer:
             if self._registration is not None:
                 udp.send(self._registration.farewell(udp.local_address), self._registration.bbmd.addrTuple)
             await udp.close()
+        self._board.close()
 
     def place(self, points: Sequence[tuple[int, PlacedPoint]]) -> None:
         """Serves more points, each with its index in the table; points that are served already stay as they are.
@@ -291,6 +296,25 @@ class BacnetServer:
         self._store.place(own)
         if self.fleet is not None and self.fleet.place(points):
             self._parts.presence.ask_soon()
+
+    def rebuild(self, points: Sequence[tuple[int, PlacedPoint]], object_name: str) -> None:
+        """Exactly these points from now on, under names of this template; subscriptions to what still exists go on.
+
+        Raises:
+            ValueError: as place, or the template is wrong.
+        """
+        self._template = object_name
+        self._equipment.forget_plans()
+        self._store.rebuild([point for point in points if point[1].device is None], object_name)
+        if self.fleet is not None:
+            self.fleet.rebuild(points, object_name)
+            self._parts.presence.ask_soon()
+        devices = [] if self.fleet is None else [device.store.device.key for device in self.fleet]
+        self._parts.cov.prune({self._store.device.key, *devices})
+
+    def admit(self, networks: Sequence[IPv4Network]) -> None:
+        """Other networks may write from now on."""
+        self._writers[:] = networks
 
     @property
     def turns(self) -> int:

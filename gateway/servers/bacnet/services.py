@@ -92,6 +92,12 @@ class Shelf:
         self._plans.append(plans)
         return plans
 
+    def clear(self) -> None:
+        """Objects are no more: nothing that was kept is asked any more."""
+        for plans in self._plans:
+            plans.clear()
+        self._used = 0
+
     def take(self, steps: int) -> None:
         """Makes room for a plan of so many steps."""
         self._used += steps
@@ -104,8 +110,8 @@ class Shelf:
 class Reads:
     """ReadProperty and ReadPropertyMultiple.
 
-    A BMS asks the same again and again, so what a request's octets mean is kept: its objects never go, and a value is
-    looked up anew each time.
+    A BMS asks the same again and again, so what a request's octets mean is kept until a reload; a value is looked up
+    anew each time.
     """
 
     def __init__(self, store: ObjectStore, shelf: Shelf) -> None:

@@ -51,6 +51,7 @@ MOST_AT_ONCE = 64
 WINDOW = 1
 """Segments per acknowledgement: rusty-bacnet acknowledges the first one late when offered more, which costs 2 s."""
 BROADCASTS = (Address.localBroadcastAddr, Address.remoteBroadcastAddr, Address.globalBroadcastAddr)
+TIME_SERVICES = (Unconfirmed.TIME_SYNCHRONIZATION, Unconfirmed.UTC_TIME_SYNCHRONIZATION)
 PLAIN_NPDU = 0x07
 """NPCI control bits that need no routing: expecting reply and priority."""
 
@@ -156,7 +157,7 @@ class Responder(ApplicationServiceAccessPoint):  # type: ignore[misc]  # bacpype
             self.parts.presence.hear_i_am(body, peer_of(source).text)
             if self.parts.reporting is not None:
                 self.parts.reporting.sending.hear_i_am(body, source)
-        elif service in (Unconfirmed.TIME_SYNCHRONIZATION, Unconfirmed.UTC_TIME_SYNCHRONIZATION):
+        elif service in TIME_SERVICES:
             self.parts.timekeeping.hear(service, body, peer_of(source).text)
         else:
             if service in (Unconfirmed.WHO_IS, Unconfirmed.WHO_HAS):

@@ -42,13 +42,15 @@ class Sparing:
 class Client:
     """One peer by IP address: requests since it was first seen, and when the last one came (loop time, seconds).
 
-    `services` counts by service, with UNASKED for the unconfirmed ones that are searches.
+    `services` counts by service, with UNASKED for the unconfirmed ones that are searches; `refusals` counts answers by
+    PDU type: Error, Reject, Abort.
     """
 
     address: str
     requests: int
     last_seen: float
     services: Counter[int] = field(default_factory=Counter)
+    refusals: Counter[int] = field(default_factory=Counter)
 
 
 class Traffic:
@@ -79,6 +81,12 @@ class Traffic:
         """Counts a Who-Is or Who-Has, which is no request to us alone."""
         client = self._clients.get(address) or self._meet(address, now)
         client.services[UNASKED | service] += 1
+
+    def refused(self, address: str, kind: int) -> None:
+        """Counts a peer's request that was answered with an Error, Reject or Abort."""
+        client = self._clients.get(address)
+        if client is not None:
+            client.refusals[kind] += 1
 
     def _meet(self, address: str, now: float) -> Client:
         if len(self._clients) >= MOST_PEERS:

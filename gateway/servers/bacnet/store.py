@@ -1,6 +1,6 @@
 """All objects of a device by identifier and by name.
 
-Rules of this file: an object, once placed, stays.
+Rules of this file: an object, once placed, stays until a reload, and then too if its point is what it was.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from gateway.addressing import PlacedObject, PlacedPoint, PlacedTrend
 from gateway.engine.history import History
+from gateway.engine.likeness import definition
 from gateway.engine.ports import Commands
 from gateway.servers.bacnet.board import Board
 from gateway.servers.bacnet.device import NETWORK_PORT_INSTANCE, DeviceRecord, Identity
@@ -92,6 +93,35 @@ class ObjectStore:
         """The object with this Object_Name."""
         return self._by_name.get(name)
 
+    def rebuild(self, points: Sequence[tuple[int, PlacedPoint]], template: str) -> None:
+        """Exactly these points from now on, after a reload; what has changed is one new Database_Revision.
+
+        Raises:
+            ValueError: as place, or the template is wrong.
+        """
+        check_template(template)
+        same_names, self._template, before = template == self._template, template, self.revision.objects
+        wanted = {object_key(t.object, t.instance): (index, p) for index, p in points for t in p.objects}
+        replaced = False
+        for record in list(self._objects.values()):
+            if isinstance(record, PointRecord) and not (same_names and _shows(record, wanted.get(record.key))):
+                self._remove(record)
+                self.board.remove(record)
+                replaced = True
+            elif isinstance(record, TrendRecord):
+                self._remove(record)
+        self.device.relist(list(self._objects))
+        added = self._place_all(points)
+        if replaced or self.revision.objects != before:
+            self.revision.changed()
+        for record in [self._objects[key] for key in added]:
+            if isinstance(record, PointRecord):
+                self.board.touch(record)
+
+    def _remove(self, record: Record) -> None:
+        del self._objects[record.key], self._by_name[record.name]
+        self.revision.toggle(record)
+
     def place(self, points: Sequence[tuple[int, PlacedPoint]]) -> None:
         """Adds the objects of points that are not there yet and renames those whose point has another name now.
 
@@ -100,8 +130,14 @@ class ObjectStore:
         Raises:
             ValueError: an instance is out of range, or taken by another point.
         """
+        before = self.revision.objects
+        self._place_all(points)
+        if self.revision.objects != before:
+            self.revision.changed()
+
+    def _place_all(self, points: Sequence[tuple[int, PlacedPoint]]) -> list[int]:
+        """The same without a word about it; returns the identifiers of new objects."""
         added: list[int] = []
-        renamed = False
         for index, placed in points:
             for target in placed.objects:
                 key = object_key(target.object, target.instance)
@@ -113,13 +149,11 @@ class ObjectStore:
                     raise ValueError(f"bacnet: {target.object} {target.instance} of {placed.name} is {there.name}")
                 elif there.source != placed.name:
                     self._rename(there, placed, target.object, target.instance)
-                    renamed = True
             if placed.trend is not None and self.board.history is not None:
                 added += self._place_trend(index, placed, placed.trend, self.board.history)
         if added:
             self.device.list_objects(added)
-        if added or renamed:
-            self.revision.changed()
+        return added
 
     def _place_trend(self, index: int, placed: PlacedPoint, target: PlacedTrend, history: History) -> list[int]:
         """A point's Trend Log, beside the object it keeps; its identifier if it is new."""
@@ -166,3 +200,10 @@ class ObjectStore:
             self.revision.toggle(record)
         self._objects[record.key] = record
         self._by_name[record.name] = record
+
+
+def _shows(record: PointRecord, wanted: tuple[int, PlacedPoint] | None) -> bool:
+    """Whether an object is what is wanted at its place already."""
+    if wanted is None or (record.index, record.source) != (wanted[0], wanted[1].name):
+        return False
+    return record.spec is wanted[1].spec or definition(record.spec) == definition(wanted[1].spec)

@@ -16,9 +16,10 @@ from gateway.addressing import PlacedDevice, PlacedPoint
 from gateway.servers.bacnet.discovery import i_am, i_have, search
 from gateway.servers.bacnet.naming import check_template, fit, render_device
 from gateway.servers.bacnet.rollcall import Answer, RollCall
-from gateway.servers.bacnet.stack import UNCONFIRMED, Responder
+from gateway.servers.bacnet.stack import TIME_SERVICES, UNCONFIRMED, Responder, peer_of
 from gateway.servers.bacnet.standard import Unconfirmed, object_key
 from gateway.servers.bacnet.store import ObjectStore
+from gateway.servers.bacnet.timekeeping import Timekeeping
 
 MAC_OCTETS = 3
 Send = Callable[[bytes, bytes, Address], Awaitable[None]]
@@ -66,6 +67,7 @@ class Fleet:
         taken: names that other devices have.
         open_store: makes the objects of a new one.
         respond: makes what serves its requests.
+        timekeeping: hears the time.
         wake: called when something waits to be said.
 
     Attributes:
@@ -80,10 +82,12 @@ class Fleet:
         taken: Sequence[str],
         open_store: Open,
         respond: Callable[[ObjectStore], Responder],
+        timekeeping: Timekeeping,
         wake: Callable[[], None],
     ) -> None:
         check_template(template, "device_name")
         self._vendor_id, self._template, self._open, self._respond = vendor_id, template, open_store, respond
+        self._timekeeping = timekeeping
         self._by_mac: dict[bytes, VirtualDevice] = {}
         self._by_instance: dict[int, VirtualDevice] = {}
         self._names = set(taken)
@@ -130,6 +134,20 @@ class Fleet:
             if self._started and device.store.revision.value == 0:
                 device.store.revision.settle()
         return len(self) > before
+
+    def rebuild(self, points: Sequence[tuple[int, PlacedPoint]], template: str) -> None:
+        """As ObjectStore.rebuild, for all devices; one that shows no point any more is gone."""
+        by_device: dict[int, list[tuple[int, PlacedPoint]]] = {}
+        for index, point in points:
+            if point.device is not None and point.objects:
+                by_device.setdefault(point.device.instance, []).append((index, point))
+        for instance, device in list(self._by_instance.items()):
+            if instance not in by_device:
+                del self._by_instance[instance], self._by_mac[device.mac]
+                self.numbers.remove(instance)
+                self._names.discard(device.store.device.name)
+            device.store.rebuild(by_device.get(instance, []), template)
+        self.place(points)
 
     def _add(self, placed: PlacedDevice) -> VirtualDevice:
         device = VirtualDevice(placed, self._open(placed, self._free_name(placed)))
@@ -182,6 +200,8 @@ class Fleet:
         """A broadcast to the virtual network: whoever is looked for lines up to answer."""
         if len(apdu) < 2 or apdu[0] >> 4 != UNCONFIRMED:
             return
+        if apdu[1] in TIME_SERVICES:
+            self._timekeeping.hear(apdu[1], apdu[2:], peer_of(source).text)
         wanted = search(apdu[1], apdu[2:])
         if wanted is None:
             return

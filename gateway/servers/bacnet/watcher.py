@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 
 from gateway.core.hints import Finding
@@ -44,6 +45,15 @@ NAMES = {int(each): each.name.title().replace("_", "").replace("Cov", "COV") for
 NAMES |= {UNASKED | Unconfirmed.WHO_IS: "Who-Is", UNASKED | Unconfirmed.WHO_HAS: "Who-Has"}
 
 
+@dataclass(slots=True)
+class Brought:
+    """What was brought of one client already."""
+
+    client: Client
+    services: Counter[int] = field(default_factory=Counter)
+    refusals: Counter[int] = field(default_factory=Counter)
+
+
 class Watcher:
     """Brings what the server counts once a second; `Watch` shows it the requests of one device.
 
@@ -61,9 +71,9 @@ class Watcher:
         networks: Sequence[IPv4Network],
         known: Callable[[], Sequence[int]],
     ) -> None:
-        self.observatory, self._traffic, self._cov = observatory, traffic, cov
-        self._networks, self._known = tuple(networks), known
-        self._brought: dict[str, tuple[Client, Counter[int]]] = {}
+        self.observatory, self.traffic, self._cov = observatory, traffic, cov
+        self._networks, self._known = networks, known
+        self._brought: dict[str, Brought] = {}
         self._looks = LOOKS_PER_S
         traffic.on_network = self.strayed
 
@@ -104,7 +114,7 @@ class Watcher:
         observatory = self.observatory
         if observatory is None:
             return
-        clients = self._traffic.clients
+        clients = self.traffic.clients
         for client in clients:
             self._bring(client, observatory)
         listed = {client.address for client in clients}
@@ -118,16 +128,17 @@ class Watcher:
                 log.subscriptions = subscriptions[address]
 
     def _bring(self, client: Client, observatory: Observatory) -> None:
-        known, before = self._brought.get(client.address, (None, Counter()))
-        if known is not client:
-            before = Counter()
-        if client.services == before:
+        known = self._brought.get(client.address)
+        if known is None or known.client is not client:
+            known = self._brought[client.address] = Brought(client)
+        if client.services == known.services:
             return
         log = observatory.client(PROTOCOL, client.address)
-        for service, count in client.services.items():
-            if count != before[service]:
-                observatory.count(log, NAMES.get(service, "other"), count - before[service])
-        self._brought[client.address] = (client, Counter(client.services))
+        for service, count in (client.services - known.services).items():
+            observatory.count(log, NAMES.get(service, "other"), count)
+        for kind, count in (client.refusals - known.refusals).items():
+            observatory.refused(log, REFUSALS[kind], count)
+        known.services, known.refusals = Counter(client.services), Counter(client.refusals)
 
 
 class Watch:
@@ -139,11 +150,11 @@ class Watch:
     def saw(self, peer: Peer, service: int, body: bytes, answer: bytes) -> None:
         """A confirmed request and its answer's APDU."""
         kind, observatory = answer[0] >> 4, self._watcher.observatory
+        if kind in REFUSALS:
+            self._watcher.traffic.refused(str(peer.ip), kind)
         if kind == COMPLEX_ACK or observatory is None or not self._watcher.look():
             return
         client = observatory.client(PROTOCOL, str(peer.ip))
-        if kind in REFUSALS:
-            observatory.refused(client, REFUSALS[kind], 1)
         try:
             for finding in self._findings(observatory, client, peer, service, body, answer):
                 observatory.tell(client, finding)

@@ -75,7 +75,7 @@ class Writes:
     ) -> None:
         self._store = store
         self._commands = commands
-        self._networks = tuple(networks)
+        self._networks = networks
         self._on_write, self._on_refused = on_write, on_refused
 
     async def answer(self, service: int, invoke: int, body: bytes, peer: Peer) -> bytes:

@@ -33,6 +33,7 @@ REPEATED_REFUSAL_S, MOST_REFUSALS = 60.0, 20
 WHY = {
     Code.ADDRESS: "a register there cannot be written",
     Code.VALUE: "half of a value, or a quantity that does not fit",
+    Code.FAILURE: "a heartbeat, or a register without a value, cannot be masked",
     Code.NO_TARGET: "there is no such unit",
     Code.BUSY: "not accepted in time",
 }

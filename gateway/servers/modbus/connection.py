@@ -98,15 +98,10 @@ class Connection(ServerRequestHandler):
         if group is None:
             self.abort()
             return
-        self.group = group
         self.address = f"[{peer[0]}]:{peer[1]}" if ":" in peer[0] else f"{peer[0]}:{peer[1]}"
         wire.set_write_buffer_limits(high=UNREAD_BYTES)
-        self._answers = Answers(self._house, group, self.address)
-        self._again, self._write = self._answers.reads.again, wire.write
-        if group.requests_per_s is not None:
-            self._pace = self._house.door.pace(self, group.requests_per_s)
-            self._again = no_short_way
-            self._slow_down(self._pace)
+        self._write = wire.write
+        self._join(group)
         self._idle = self.loop.call_later(self._house.idle_s, self._check_idle)
         self._house.watcher.entered(self)
 
@@ -117,6 +112,7 @@ class Connection(ServerRequestHandler):
         self._pace, self._paced = None, self.requests
         if group.requests_per_s is not None:
             self._pace = self._house.door.pace(self, group.requests_per_s)
+            self._again = no_short_way
             self._slow_down(self._pace)
 
     def regroup(self, group: ClientGroup) -> None:

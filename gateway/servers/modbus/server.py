@@ -167,8 +167,8 @@ class ModbusServer:
         self._shells: dict[bool, Shell] = {}
         self._log = structlog.get_logger("modbus")
 
-    async def start(self) -> None:
-        """Binds and listens.
+    async def start(self, sock: socket.socket | None = None, secure_sock: socket.socket | None = None) -> None:
+        """Binds and listens, or listens on what is bound already.
 
         Raises:
             OSError: with where and why, e.g. `modbus: cannot listen on 127.0.0.1:502: address already in use`.
@@ -178,9 +178,9 @@ class ModbusServer:
         secure = self._security
         context = secure.context() if secure is not None else None
         try:
-            self.port = await self._listen(self.host, self.port, None)
+            self.port = await self._listen(self.host, self.port, None, sock)
             if secure is not None:
-                self.secure_port = await self._listen(secure.host, secure.port, context)
+                self.secure_port = await self._listen(secure.host, secure.port, context, secure_sock)
         except OSError:
             await self.stop()
             raise

@@ -145,7 +145,7 @@ class Watcher:
         if image is not None and code == Code.ADDRESS and function in {HOLDING, INPUTS}:
             shifted = _shifted(image, address, count, strict=connection.group.gaps == "strict")
         return Asked(
-            self._map_unit(unit, address),
+            unit if image is None else self._map_unit(unit, address),
             function,
             address,
             count,

@@ -97,7 +97,7 @@ async def test_a_groups_cap_is_for_all_connections_of_an_address_together(bench:
     free = await bench.connect(source="127.0.0.2")
     await ask(free, 1)
     took, began = loop.time() - began, loop.time()
-    assert 0.4 < took
+    assert took > 0.4
     for _ in range(3):
         wire = await bench.connect()
         await ask(wire, 1)

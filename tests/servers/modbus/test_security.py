@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import ssl
 import struct
 from ipaddress import ip_network
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from gateway.servers.modbus import ClientGroup, ModbusServer, Security
+from gateway.servers.modbus.connection import Connection
 from gateway.servers.modbus.security import role_of
 from tests.servers.modbus.authority import Authority, client_context, utf8
 from tests.servers.modbus.conftest import BMS, LOCAL, Bench, Wire, adu, read, write16
@@ -108,6 +110,26 @@ async def test_two_hundred_failed_handshakes_leave_nothing_behind(bench: Bench, 
     assert await good.ask(read(1000, 1)) == bytes((3, 2, 0, 7))
     assert len(list(Path("/proc/self/fd").iterdir())) <= before + 2
     assert len(server.clients) == 1
+    gc.collect()
+    assert len([thing for thing in gc.get_objects() if isinstance(thing, Connection)]) == 1
+
+
+async def test_M09_a_secure_client_that_never_reads_is_closed(bench: Bench, authority: Authority) -> None:
+    server = await serve(bench, authority)
+    wire = await connect(bench, server, client_context(authority, authority.issue("op", utf8("Operator"))))
+    wire.writer.transport.pause_reading()
+    block = adu(1, read(1000, 125)) * 100
+
+    async def ask_on() -> None:
+        for _ in range(2000):
+            wire.send(block)
+            await asyncio.wait_for(wire.writer.drain(), 5)
+            await asyncio.sleep(0)
+
+    with pytest.raises((ConnectionError, TimeoutError)):
+        await ask_on()
+    assert server.counters.slow_readers == 1
+    assert server.clients == []
 
 
 async def test_a_wrong_file_is_named(bench: Bench, authority: Authority, tmp_path: Path) -> None:

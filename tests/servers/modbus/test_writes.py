@@ -316,8 +316,11 @@ async def test_every_kind_of_refused_write_is_told(bench: Bench) -> None:
     bench.commands.gate = asyncio.Event()
     assert await wire.ask(write6(1040, 1)) == b"\x86\x06"
     assert await wire.ask(struct.pack(">BHHB", 16, 1040, 1, 4) + bytes(2)) == b"\x90\x03"
+    bench.point("bit", (1050, "bits", {"bit": 0}), writable=True)
+    assert await wire.ask(struct.pack(">BHHH", 22, 1050, 0, 1)) == b"\x96\x04"
     assert told == [
         ("modbus unit 9 register 1040", "function 6: there is no such unit"),
         ("modbus unit 1 register 1040", "function 16: half of a value, or a quantity that does not fit"),
         ("modbus unit 1 register 1040", "function 6: not accepted in time"),
+        ("modbus unit 1 register 1050", "function 22: a heartbeat, or a register without a value, cannot be masked"),
     ]

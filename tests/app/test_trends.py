@@ -1,0 +1,92 @@
+"""The whole gateway keeps histories: from the product's answer to a record that a BMS reads, over a restart."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rusty_bacnet import BACnetClient, ObjectIdentifier, ObjectType, PropertyIdentifier, PropertyValue
+
+from tests.site import AheadClock, Running, running_site, until
+
+HOST = "127.0.0.1"
+CURRENT, ASKED, APPLIED = (ObjectIdentifier(ObjectType.TREND_LOG, number) for number in (1006, 1040, 1041))
+REDUCTION = ObjectIdentifier(ObjectType.ANALOG_VALUE, 1040)
+
+
+async def next_record(site: Running, clock: AheadClock, point: str) -> None:
+    """Moves to just before the next full minute, and waits for the record of it."""
+    index = site.daemon.table.find(point)
+    assert index is not None
+    log = site.daemon.history.log(index)
+    assert log is not None
+    clock.ahead_s += 60 - clock.wall() % 60 - 0.2
+    had = log.last
+    await until(lambda: log.last > had)
+
+
+async def datums(client: BACnetClient, site: Running, log: ObjectIdentifier) -> list[dict[str, Any]]:
+    page = await client.read_log_page(f"{HOST}:{site.bacnet_port}", log)
+    assert page["done"]
+    return [record["datum"] for record in page["records"]]
+
+
+@pytest.mark.parametrize("dialect", ["desc", "nested"])
+async def test_current_and_limit_of_a_zone_are_kept_over_a_restart(tmp_path: Path, dialect: str) -> None:
+    clock = AheadClock()
+    async with (
+        running_site(tmp_path, dialect, gateway_clock=clock) as site,
+        BACnetClient(HOST, 0, "127.255.255.255", 3000) as client,
+    ):
+        await site.complete()
+        await next_record(site, clock, "evce/zone/Zone A/current")
+        await client.write_property(
+            f"{HOST}:{site.bacnet_port}", REDUCTION, PropertyIdentifier.PRESENT_VALUE, PropertyValue.real(40.0), 8
+        )
+        await until(lambda: site.value("evce/zone/Zone A/reduction.applied") == 40.0)
+        since, now = clock.wall() - 3600, clock.wall() + 1
+        kept = await site.daemon.history.read("evce/zone/Zone A/current", since, now, 100)
+        currents = await datums(client, site, CURRENT)
+        assert currents[-1]["real"] == pytest.approx(kept[-1].value)
+        assert kept[-1].at % 60 == 0
+        assert (await datums(client, site, ASKED))[-1] == {"kind": "real", "real": 40.0}
+        assert (await datums(client, site, APPLIED))[-1] == {"kind": "real", "real": 40.0}
+        limits = await site.daemon.history.read("evce/zone/Zone A/reduction.applied", since, now, 100)
+        assert limits[-1].value == 40.0
+
+    async with (
+        running_site(tmp_path, dialect, gateway_clock=clock) as site,
+        BACnetClient(HOST, 0, "127.255.255.255", 3000) as client,
+    ):
+        again = await datums(client, site, CURRENT)
+        assert again[: len(currents)] == currents
+        assert again[len(currents)] == {"kind": "log_status", "log_status": 4}  # log-interrupted
+        assert {"kind": "real", "real": 40.0} in await datums(client, site, APPLIED)
+
+
+async def test_a_source_that_is_lost_leaves_records_without_a_value(tmp_path: Path) -> None:
+    clock = AheadClock()
+    async with running_site(tmp_path, gateway_clock=clock) as site:
+        await site.complete()
+        site.evce.faults.add(status=503)
+        clock.ahead_s += 600  # far beyond every stale time
+        await until(lambda: site.value("evce/zone/Zone A/current") is None)
+        await next_record(site, clock, "evce/zone/Zone A/current")
+        kept = await site.daemon.history.read("evce/zone/Zone A/current", clock.wall() - 90, clock.wall(), 1)
+        assert kept[-1].value is None
+
+
+async def test_a_history_that_was_damaged_is_an_alarm_and_no_obstacle(tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir(mode=0o700)
+    (tmp_path / "state" / "history.db").write_text("not a database")
+    async with running_site(tmp_path) as site:
+        await site.complete()
+        text = site.daemon.alarms.text("history.mended")
+        assert text is not None
+        assert "kept as history.db.broken" in text
+        index = site.daemon.table.find("evce/zone/Zone A/reduction.applied")
+        assert index is not None
+        log = site.daemon.history.log(index)
+        assert log is not None
+        await until(lambda: log.count > 0)
