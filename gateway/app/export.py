@@ -61,7 +61,7 @@ def _object(one: Described) -> MapObject:
         one.default,
         one.low,
         one.high,
-        one.settable,
+        one.written,
         one.cov,
         one.low_limit,
         one.high_limit,

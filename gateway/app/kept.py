@@ -18,9 +18,9 @@ from typing import Protocol
 
 import structlog
 
-from gateway.addressing.served import Difference
+from gateway.addressing.served import Difference, ServedPoint
 from gateway.app.load import Site, load_site
-from gateway.app.published import HOW, Serving, map_of, move_faults, publish_file, refused_moves
+from gateway.app.published import HOW, Serving, map_of, move_faults, publish_file, refused_moves, served_map
 from gateway.config import LoadedConfig
 from gateway.config.load import at_root
 from gateway.core.errors import ConfigError
@@ -28,6 +28,8 @@ from gateway.engine.alarms import Alarms
 from gateway.mapping import mapping_files
 from gateway.store.published import AcceptedFiles, is_published, load_accepted, mend, save_accepted
 
+AT_ONCE = 20
+"""So many resources are written down before others have a turn."""
 ALARM, MENDED = "addresses.moved", "addresses.published_mended"
 log = structlog.get_logger("addresses")
 
@@ -116,7 +118,7 @@ class KeptFiles:
     def __init__(self, serving: Alarmed, moved: str = "") -> None:
         self._serving, self._earlier = serving, bool(moved)
         self._files = {} if moved else files_of(serving.site.loaded)
-        self._writing = Lock()
+        self._writing, self._made, self._written = Lock(), 0, 0
         if moved:
             serving.alarms.set(ALARM, moved)
 
@@ -133,27 +135,32 @@ class KeptFiles:
             said = [f"a damaged file of the published map cannot be written: {error.strerror}"]
         if said:
             self._serving.alarms.set(MENDED, "; ".join(said))
-        accepted = self._accepted()
-        if accepted is not None:
-            await asyncio.to_thread(self._write, accepted)
+        if self._earlier or not self._files:
+            return
+        serving = self._serving
+        points: list[ServedPoint] = []
+        for number, resource in enumerate(list(serving.inventory.resources.values())):
+            points += served_map(serving.site, [resource], serving.placed)
+            if number % AT_ONCE == 0:
+                await asyncio.sleep(0)  # nobody who reads has to wait for thousands of points
+        await asyncio.to_thread(self._write, *self._accepted(points))
 
     def close(self) -> None:
         """Writes what was discovered since."""
-        accepted = self._accepted()
-        if accepted is not None:
-            self._write(accepted)
+        if not self._earlier and self._files:
+            self._write(*self._accepted(map_of(self._serving)))
 
-    def _accepted(self) -> AcceptedFiles | None:
-        serving = self._serving
-        if self._earlier or not self._files:
-            return None
-        return AcceptedFiles(self._files, f"{serving.map_hash():016x}", map_of(serving))
+    def _accepted(self, points: Sequence[ServedPoint]) -> tuple[int, AcceptedFiles]:
+        self._made += 1
+        return self._made, AcceptedFiles(self._files, f"{self._serving.map_hash():016x}", points)
 
-    def _write(self, accepted: AcceptedFiles) -> None:
-        """A full disk costs only the next start that needs them."""
+    def _write(self, number: int, accepted: AcceptedFiles) -> None:
+        """Never over a newer one; a full disk costs only the next start that needs them."""
         try:
             with self._writing:
-                save_accepted(self._serving.site.state_dir, accepted)
+                if number > self._written:
+                    self._written = number
+                    save_accepted(self._serving.site.state_dir, accepted)
         except OSError as error:
             log.warning("addresses.not_kept", reason=str(error))
 

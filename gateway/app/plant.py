@@ -180,6 +180,7 @@ class Plant:
         served = {index for resource in self.inventory.resources.values() for index in resource.indices.values()}
         gone = self.placed.keys() - served
         self.actions.forget(gone)
+        self.history.forget(gone)
         for index in gone:
             del self.placed[index]
         for resource in self.inventory.resources.values():

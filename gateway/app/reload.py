@@ -139,6 +139,7 @@ class Reloader:
             raise
         await self._finish(changes, ports)
         self._keep(user, accept_moves=accept_moves)
+        await self._kept.keep()
         more = len(changes.words) - MOST_TOLD
         return [*changes.words[:MOST_TOLD], *([f"and {more} more changes"] if more > 0 else [])]
 

@@ -57,7 +57,9 @@ class Recipient(Strict):
     def _one(self) -> Recipient:
         if (self.device, self.address, self.mac).count(None) != 2:
             raise ValueError("say exactly one of device, address, mac")
-        if (self.mac is None) != (self.network == 0):
+        if self.mac is not None and self.network == 0:
+            raise ValueError("say network beside mac: the number of the network that it is in")
+        if self.mac is None and self.network:
             raise WrongKeyError("network", "goes with mac: the address behind the router")
         if self.address == "broadcast" and self.confirmed:
             raise WrongKeyError("confirmed", "nobody acknowledges a broadcast")

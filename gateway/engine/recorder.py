@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -48,6 +48,7 @@ class Recorder:
     def __init__(self, table: PointTable, clock: Clock, archive: Archive, alarms: Alarms) -> None:
         self._table, self._clock, self._archive, self._alarms = table, clock, archive, alarms
         self._logs: dict[int, Log] = {}
+        self._by_key: dict[str, Log] = {}
         self._periods: dict[float, _Period] = {}
         self._changing: dict[int, Log] = {}
         self._owed: dict[int, Log] = {}
@@ -112,7 +113,7 @@ class Recorder:
         log.critical("history.lost", reason=reason)
         self._alarms.set(MENDED, f"{reason}; the histories of all points begin anew")
         self._held.clear()
-        for each in self._logs.values():
+        for each in self._by_key.values():
             each.first = each.last + 1
             each.gap = True
         self._owed.update(self._changing)
@@ -125,18 +126,28 @@ class Recorder:
         The log belongs to the resource's block: it survives another name and another id, as its addresses do.
         """
         for index, placed in points:
-            trend, known = placed.spec.trend, self._logs.get(index)
+            trend = placed.spec.trend
             if trend is None or resource.block is None:
-                if known is not None:
-                    self._drop(known)
-            elif known is None:
-                key = f"{resource.source}/{resource.kind.name}/{resource.block}/{placed.spec.name}"
-                self._begin(Log(key, index, trend, placed.spec.kind is ValueKind.BOOL))
-            elif known.spec != trend:
+                self.forget([index])
+                continue
+            key = f"{resource.source}/{resource.kind.name}/{resource.block}/{placed.spec.name}"
+            known = self._by_key.get(key)
+            if known is None:
+                known = self._by_key[key] = Log(key, index, trend, placed.spec.kind is ValueKind.BOOL)
+                self._begin(known)
+            elif self._logs.get(index) is not known or known.spec != trend:
                 self._drop(known)
                 known.gap |= (known.spec.every_s, known.spec.buffer) != (trend.every_s, trend.buffer)
-                known.spec = trend
+                known.index, known.spec, known.is_bool = index, trend, placed.spec.kind is ValueKind.BOOL
                 self._begin(known)
+
+    def forget(self, indices: Iterable[int]) -> None:
+        """Points that are there no more, or have no trend any more; their records stay, should they come back."""
+        for index in indices:
+            each = self._logs.get(index)
+            if each is not None:
+                self._drop(each)
+                each.gap = True
 
     def _begin(self, each: Log) -> None:
         self._logs[each.index] = each
@@ -152,7 +163,7 @@ class Recorder:
             self._resume(each)
 
     def _drop(self, each: Log) -> None:
-        del self._logs[each.index]
+        self._logs.pop(each.index, None)
         self._changing.pop(each.index, None)
         for period in self._periods.values():
             period.logs.pop(each.index, None)

@@ -1,12 +1,13 @@
 """Pure renderers of a map: register list, EDE, PICS, point list."""
 
-from gateway.export.documents import FORMATS, Document, What, documents
+from gateway.export.documents import FORMATS, MEDIA, Document, What, documents
 from gateway.export.points import POINT_KEYS, point_row
 from gateway.export.register_map import kind_table
 from gateway.export.spec import DeviceFacts, MapHead, MapObject, MapPoint, MapSpec
 
 __all__ = [
     "FORMATS",
+    "MEDIA",
     "POINT_KEYS",
     "DeviceFacts",
     "Document",

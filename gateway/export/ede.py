@@ -84,7 +84,7 @@ def _object(one: MapObject, texts: dict[tuple[str, ...], int]) -> list[Value]:
         one.default,
         one.low,
         one.high,
-        "Y" if one.settable else "N",
+        "Y" if "Present_Value" in one.written else "N",
         "Y" if one.cov else "N",
         one.high_limit,
         one.low_limit,

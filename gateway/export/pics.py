@@ -180,12 +180,15 @@ def sections(spec: MapSpec, facts: DeviceFacts) -> Iterator[Section]:
 
 def _types(spec: MapSpec, facts: DeviceFacts) -> list[dict[str, Value]]:
     counts = Counter(one.code for one in spec.objects)
-    written = Counter(one.code for one in spec.objects if one.settable)
+    written = Counter((one.code, prop) for one in spec.objects for prop in one.written)
+    told: dict[int, list[str]] = {}
+    for (code, prop), count in written.items():
+        told.setdefault(code, []).append(f"{prop} of {count}")
     return [
         {
             "type": facts.types[code],
             "count": counts[code],
-            "writable": f"Present_Value of {written[code]}" if written[code] else "none",
+            "writable": ", ".join(told.get(code, ["none"])),
             "dynamic": "no",
         }
         for code in sorted(facts.types)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 from gateway.addressing import PlacedObject, PlacedPoint, PlacedRegister
+from gateway.addressing.layout import TREND_LOG
 from gateway.core.value import STALE, Quality, Sample
 
 POINT_KEYS = ("point", "type", "unit", "access", "modbus", "bacnet", "value", "quality", "reason", "age_s")
 
 
-EXTRA_KEYS = ("scale", "word_order", "byte_order", "modbus_also", "bacnet_also")
-"""Keys a row has only where they say something: a register scale, another word order, further encodings."""
+EXTRA_KEYS = ("scale", "word_order", "byte_order", "modbus_also", "bacnet_also", "trend_log")
+"""Keys a row has only where they say something: a scale, another word order, further encodings, a Trend Log."""
 
 
 def point_row(point: PlacedPoint, name: str, device: int | None, sample: Sample | None, now: float) -> dict[str, Any]:
@@ -53,6 +55,10 @@ def point_row(point: PlacedPoint, name: str, device: int | None, sample: Sample 
         ]
     if bacnet[1:]:
         row["bacnet_also"] = bacnet[1:]
+    if point.trend is not None and device is not None:
+        row["trend_log"] = _object(
+            point, device, replace(point.trend.of, object=TREND_LOG, instance=point.trend.instance)
+        )
     return row
 
 

@@ -44,7 +44,8 @@ class MapPoint:
 class MapObject:
     """One BACnet object as a client would read it; numbers are None where it has no such property.
 
-    `code` is the standard's number of its type, `unit` that of its engineering units.
+    `code` is the standard's number of its type, `unit` that of its engineering units; `written` are the properties
+    that clients may write.
     """
 
     device: int
@@ -58,7 +59,7 @@ class MapObject:
     default: float | None = None
     low: float | None = None
     high: float | None = None
-    settable: bool = False
+    written: Sequence[str] = ()
     cov: bool = False
     low_limit: float | None = None
     high_limit: float | None = None

@@ -39,9 +39,13 @@ def workbook(spec: MapSpec) -> bytes:
 
 
 def _cell(sheet: object, value: Value, *, bold: bool = False) -> object:
-    """A cell whose text is text, whatever it begins with."""
-    cell = WriteOnlyCell(sheet, value=shown(value) if isinstance(value, str) else value)
-    if isinstance(value, str):
+    """A cell whose text is text, whatever it begins with; most need no object of their own, which would be slow."""
+    text = shown(value) if isinstance(value, str) else value
+    formula = isinstance(text, str) and text.startswith("=")
+    if not (formula or bold):
+        return text
+    cell = WriteOnlyCell(sheet, value=text)
+    if formula:
         cell.data_type = "s"
     if bold:
         cell.font = Font(bold=True)

@@ -286,3 +286,54 @@ async def test_status_tells_of_clients_and_hints_in_words(site: Running, capsys:
     assert "hint modbus 127.0.0.22 reads registers 1041 to 1042, from the middle of evce/zone/Zone A/reduction" in shown
     assert client_text(status["clients"][0]) in shown
     assert status["loop"]["worst_ms"] >= status["loop"]["lag_ms"] >= 0
+
+
+@pytest.mark.parametrize(("dialect", "units"), [("desc", "one"), ("nested", "per_resource")])
+async def test_a_client_that_reads_every_point_and_then_the_map_in_pieces_gets_no_hint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dialect: str, units: str
+) -> None:
+    monkeypatch.delenv("RUNTIME_DIRECTORY", raising=False)
+
+    def divide(data: dict[str, Any]) -> None:
+        data["modbus"]["units"] = units
+
+    async with running_site(tmp_path, dialect, stations=2, zones=2, meters=1, change=divide) as site:
+        await site.complete()
+        registers = [(p, r) for p in site.daemon.placed.values() for r in p.registers]
+        async with Modbus(site, GOOD) as client:
+            for number, (point, place) in enumerate(registers):
+                answer = await client.read(place.register, place.spec.type.words, unit=place.unit)
+                assert answer[0] == 3 or point.spec.optional, point.name
+                if place.spec.type.name == "bool":
+                    await client.read(place.register, 1, function=1, unit=place.unit)
+                if number % 10 == 0:
+                    site.daemon.observatory.tick()  # so that every request is looked at
+            for span in (*range(1000, 7000, 125),) if units == "one" else ():
+                await client.read(span, 125)
+                site.daemon.observatory.tick()
+        assert hints(site, GOOD) == {}
+        for unit in {place.unit for _, place in registers}:
+            async with Modbus(site, 20 + unit) as client:
+                wrong = next(r for _, r in registers if r.unit == unit and r.spec.type.name in {"float32", "uint32"})
+                await client.read(wrong.register + 1, 2, unit=unit)
+            assert set(hints(site, 20 + unit)) == {"odd_offset"}
+
+
+async def test_only_a_network_that_is_not_here_is_a_wrong_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RUNTIME_DIRECTORY", raising=False)
+
+    def route(data: dict[str, Any]) -> None:
+        data["bacnet"] |= {"devices": "per_resource", "network": 2001, "first_instance": 300000}
+
+    async with running_site(tmp_path, stations=2, zones=1, meters=0, change=route) as site:
+        await site.complete()
+        mac = site.daemon.bacnet.fleet.numbers[0].to_bytes(3, "big").hex()  # type: ignore[union-attr]
+        good, wrong = Bacnet(site, GOOD), Bacnet(site, 20)
+        asked = "0205010c0c023fffff194d"  # Object_Name of this device
+        assert await good.ask(asked, npci=f"012407d103{mac}ff")
+        wrong.send(asked, npci=f"0124000503{mac}ff")
+        await until(lambda: bool(hints(site, 20, "bacnet")))
+        assert "this gateway has network 2001" in hints(site, 20, "bacnet")["wrong_network"]
+        assert hints(site, GOOD, "bacnet") == {}
+        good.close()
+        wrong.close()

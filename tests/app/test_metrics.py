@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from pathlib import Path
 from typing import Any
@@ -77,12 +78,11 @@ async def test_metrics_tell_of_sources_points_commands_clients_and_the_loop(tmp_
         assert value(text, "hints", hint="one_based") == 1
         assert value(text, "loop_lag_seconds_bucket", le="+Inf") == value(text, "loop_lag_seconds_count")
         assert value(text, "bacnet_objects") > 50
+        assert (await fetch(port, "/healthz"))[::2] == (200, "ok\n")
 
 
 async def read_and_refuse(site: Running) -> None:
     """A good read, and one that begins one register too low."""
-    import asyncio
-
     client = ModbusClient("127.0.0.1", site.modbus_port)
     assert await asyncio.to_thread(client.read_holding_registers, 1000, 60)
     assert await asyncio.to_thread(client.read_holding_registers, 999, 60) is None
@@ -111,14 +111,16 @@ async def test_readme_lists_every_metric(tmp_path: Path) -> None:
 
 
 async def test_only_allowed_networks_may_read_metrics_and_everybody_healthz(tmp_path: Path) -> None:
-    port = free_port(socket.SOCK_STREAM)
-    async with running_site(tmp_path, stations=1, zones=1, meters=0, change=with_web(port, ["10.0.0.0/8"])) as site:
+    port, nobody = free_port(socket.SOCK_STREAM), free_port(socket.SOCK_STREAM)
+
+    def change(data: dict[str, Any]) -> None:
+        with_web(port, ["10.0.0.0/8"])(data)
+        data["sources"].append(data["sources"][-1] | {"name": "gone", "url": f"http://127.0.0.1:{nobody}"})
+
+    async with running_site(tmp_path, stations=1, zones=1, meters=0, change=change) as site:
         status, _, text = await fetch(port)
         assert status == 403
         assert "web.metrics_allow" in text
         assert "evce_" not in text
-        await until(site.daemon.healthy)
-        assert (await fetch(port, "/healthz"))[::2] == (200, "ok\n")
-        await site.evce.stop()
-        await until(lambda: not site.daemon.healthy())
+        await until(lambda: site.daemon.pollers["evce"].health.connected)
         assert (await fetch(port, "/healthz"))[::2] == (503, "degraded\n")

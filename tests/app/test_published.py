@@ -88,7 +88,7 @@ async def test_H06_a_start_with_moved_addresses_serves_what_was_served(
     tmp_path: Path, dialect: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async with running_site(tmp_path, dialect, change=own_mapping(tmp_path, dialect), **SMALL) as site:  # type: ignore[arg-type]
-        await until(lambda: site.value(POINT) is not None)
+        await site.complete()
         config = str(site.files.config)
         register = site.register(POINT)
         code, out, _ = await cli(capsys, "addresses", "publish", "-c", config)
@@ -127,7 +127,7 @@ async def test_H06_a_start_with_moved_addresses_serves_what_was_served(
 
 async def test_H06_accept_moves_at_the_start_publishes_the_new_map(tmp_path: Path) -> None:
     async with running_site(tmp_path, change=own_mapping(tmp_path, "desc"), **SMALL) as site:  # type: ignore[arg-type]
-        await until(lambda: site.daemon.table.find(POINT) is not None and site.value(POINT) is not None)
+        await site.complete()
         register = site.register(POINT)
         site.daemon.kept.close()
         publish_running(site.daemon, user="anna", accept_moves=False)
@@ -144,7 +144,7 @@ async def test_H06_accept_moves_at_the_start_publishes_the_new_map(tmp_path: Pat
 
 async def test_H06_without_kept_files_the_start_is_refused_with_the_difference(tmp_path: Path) -> None:
     async with running_site(tmp_path, change=own_mapping(tmp_path, "desc"), **SMALL) as site:  # type: ignore[arg-type]
-        await until(lambda: site.daemon.table.find(POINT) is not None and site.value(POINT) is not None)
+        await site.complete()
         publish_running(site.daemon, user="anna", accept_moves=False)
     move_power(tmp_path, "desc")
     for name in ("accepted.json", "accepted.json.1"):
@@ -157,7 +157,7 @@ async def test_what_was_served_last_is_kept_beside_the_state(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async with running_site(tmp_path, change=own_mapping(tmp_path, "desc"), **SMALL) as site:  # type: ignore[arg-type]
-        await until(lambda: site.daemon.table.find(POINT) is not None and site.value(POINT) is not None)
+        await site.complete()
         await until(lambda: load_accepted(tmp_path / "state") is not None)
     accepted = load_accepted(tmp_path / "state")
     assert accepted is not None
@@ -177,7 +177,7 @@ async def test_H06_a_reload_with_moved_addresses_is_refused_until_it_is_accepted
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async with running_site(tmp_path, change=own_mapping(tmp_path, "desc"), **SMALL) as site:  # type: ignore[arg-type]
-        await until(lambda: site.daemon.table.find(POINT) is not None and site.value(POINT) is not None)
+        await site.complete()
         config = str(site.files.config)
         register, before = site.register(POINT), site.daemon.map_hash()
         assert (await cli(capsys, "addresses", "publish", "-c", config))[0] == 0
@@ -196,7 +196,7 @@ async def test_H06_a_reload_with_moved_addresses_is_refused_until_it_is_accepted
 
 async def test_H03_a_damaged_published_map_is_mended_with_an_alarm(tmp_path: Path) -> None:
     async with running_site(tmp_path, change=own_mapping(tmp_path, "desc"), **SMALL) as site:  # type: ignore[arg-type]
-        await until(lambda: site.daemon.table.find(POINT) is not None and site.value(POINT) is not None)
+        await site.complete()
         publish_running(site.daemon, user="anna", accept_moves=False)
         (tmp_path / "state" / "published.json").write_text("{")
         async with again(site) as daemon:
@@ -210,7 +210,7 @@ async def test_an_export_says_when_the_running_gateway_serves_another_map(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async with running_site(tmp_path, change=own_mapping(tmp_path, "desc"), **SMALL) as site:  # type: ignore[arg-type]
-        await until(lambda: site.daemon.table.find(POINT) is not None and site.value(POINT) is not None)
+        await site.complete()
         config = str(site.files.config)
         code, _, err = await cli(capsys, "export", "points", "-o", str(tmp_path / "p.json"), "-c", config)
         assert (code, err) == (0, "")

@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { FIRST = 1000, WARM_MS = 500, MOST_SAMPLES = 1 << 22, EVENTS = 256 };
+enum { FIRST = 1000, WARM_MS = 100, MOST_SAMPLES = 1 << 22, EVENTS = 256 };
 
 typedef struct {
     int fd;

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from gateway.app.kept import site_to_run
+from gateway.core.errors import ConfigError
 from gateway.store import Store
 from gateway.store.published import load_published
 from tests.cli.conftest import MAPPINGS
@@ -162,7 +164,9 @@ def test_a_published_map_that_cannot_be_read_stops_everything(mapped: Any, call:
     assert call("addresses", "publish").code == 0
     for name in ("published.json", "published.json.1"):
         (site / "state" / name).write_text("{")
-    for command in (["check"], ["plan"], ["addresses", "publish"], ["run"]):
+    with pytest.raises(ConfigError, match="neither can its copy"):
+        site_to_run(site / "config.yaml")
+    for command in (["check"], ["plan"], ["addresses", "publish"]):
         said = call(*command)
         assert said.code == 1, command
         assert "published.json: cannot be read, and neither can its copy" in said.err

@@ -136,6 +136,20 @@ async def test_the_history_stays_with_the_block_whatever_it_is_called(tmp_path: 
     await past.recorder.close()
 
 
+async def test_a_point_that_comes_back_has_the_records_it_had(tmp_path: Path) -> None:
+    past = await live(tmp_path)
+    current = past.learn(point("current", EACH_CHANGE))
+    past.set(current, 1.0)
+    past.recorder.forget([current])
+    past.set(current, 2.0)
+    again = past.learn(point("current", EACH_CHANGE), name="Other index")
+    assert again != current
+    past.set(again, 3.0)
+    assert await past.values(again) == [1.0, "INTERRUPTED", 3.0]
+    assert past.recorder.log(current) is None
+    await past.recorder.close()
+
+
 async def test_without_a_block_or_a_trend_there_is_no_history(tmp_path: Path) -> None:
     past = await live(tmp_path)
     homeless = past.learn(point("current", EACH_CHANGE), block=None)
@@ -219,6 +233,9 @@ async def test_another_trend_goes_on_in_the_same_log(tmp_path: Path) -> None:
     past.learn(point("current", None))
     past.set(current, 3.0)
     assert past.recorder.log(current) is None
+    past.learn(point("current", EACH_CHANGE))
+    past.set(current, 4.0)
+    assert await past.values(current) == [1.0, "INTERRUPTED", 2.0, "INTERRUPTED", 4.0]
     await past.recorder.close()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections import Counter, defaultdict
 from html.parser import HTMLParser
 from typing import Any
@@ -400,6 +401,14 @@ def test_the_statement_claims_what_the_device_says(make_site: MakeSite, dialect:
     for word in ("DM-RD-B", "SCHED"):
         assert (word in text) == (word in claimed)
     assert spec.head.map_hash in text
+    rows = dict(re.findall(r"^\| (\S+) \| \d+ \| (.*?) \| no \|$", unescape_lines(text), re.MULTILINE))
+    assert rows["notification-class"].startswith("Recipient_List of ")
+    assert rows["analog-value"].startswith("Present_Value of ")
+    assert rows["analog-input"] == rows["device"] == "none"
+
+
+def unescape_lines(text: str) -> str:
+    return "\n".join(map(unescape, text.splitlines()))
 
 
 def test_a_service_that_is_not_executed_is_not_claimed(make_site: MakeSite) -> None:

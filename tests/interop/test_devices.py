@@ -134,7 +134,9 @@ async def test_devices_stay_over_a_restart_whatever_is_new(tmp_path: Path) -> No
         before = {point.name: (point.device, point.objects) for point in site.daemon.placed.values() if point.objects}
         names = homes(site)
         revision = await node(site, [[at(FIRST), "readProperty", {"type": DEVICE, "instance": FIRST}, 155]])
-    code, out, err = await run_program(sys.executable, "-m", "gateway", "points", "--json", "-c", str(site.files.config))
+    code, out, err = await run_program(
+        sys.executable, "-m", "gateway", "points", "--json", "-c", str(site.files.config)
+    )
     assert code == 0, err
     offline = {row["point"]: row["bacnet"] for row in json.loads(out) if row["bacnet"]}
     assert {name: place["device"] for name, place in offline.items()} == {

@@ -143,7 +143,12 @@ class Stand:
     context: ssl.SSLContext | None = None
 
     async def ask(
-        self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None, host: str | None = None
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+        host: str | None = None,
     ) -> Answer:
         """One request with exactly these headers (and Host, Content-Length) through the standard library."""
         return await asyncio.to_thread(self._ask, method, path, body, dict(headers or {}), host)
@@ -234,7 +239,7 @@ async def stand(
     )
     server = WebServer(Terms("127.0.0.1", 0, context, names), lambda: True, parts, metrics)
     await server.start()
-    ticking = asyncio.get_running_loop().create_task(server.hub.run())  # noqa: TID251
+    ticking = asyncio.get_running_loop().create_task(server.hub.run())
     try:
         yield Stand(server, page, table, users, clock, told, kept, client)
     finally:

@@ -153,7 +153,15 @@ async def test_a_name_that_is_not_ours_is_not_answered(tmp_path: Path) -> None:
         good = ("127.0.0.1", f"localhost:{port}", "[::1]:80", "10.0.0.5", "gateway.example.com", "GATEWAY.example.com.")
         for host in good:
             assert (await small.ask("GET", "/api/v1/overview", None, headers, host)).status == 200, host
-        for host in ("evil.example", f"evil.example:{port}", "localhost.evil.example", "", "a:b", "[::1", "127.0.0.1.nip.io"):
+        for host in (
+            "evil.example",
+            f"evil.example:{port}",
+            "localhost.evil.example",
+            "",
+            "a:b",
+            "[::1",
+            "127.0.0.1.nip.io",
+        ):
             answer = await small.ask("GET", "/api/v1/overview", None, headers, host or " ")
             assert answer.status in (400, 421), host
         assert (await small.ask("GET", "/healthz", None, {}, "evil.example")).status == 200
@@ -192,8 +200,11 @@ async def test_a_body_says_exactly_what_is_known(small: Stand, body: bytes, text
 
 @pytest.mark.parametrize(
     "query",
-    ["points?limit=0", "points?limit=x", "points?ids=1,x", "points?quality=fine", "points?a=1", "points?limit=1&limit=2"]
-    + ["history", "history?point=p&since=nan", "evidence?since=yesterday", "evidence?limit=5000", "log?after=-1"],
+    [
+        *("points?limit=0", "points?limit=x", "points?ids=1,x", "points?quality=fine", "points?a=1"),
+        *("points?limit=1&limit=2", "history", "history?point=p&since=nan", "evidence?since=yesterday"),
+        *("evidence?limit=5000", "log?after=-1"),
+    ],
 )
 async def test_a_query_says_exactly_what_is_known(small: Stand, query: str) -> None:
     answer = await small.ask("GET", f"/api/v1/{query}", None, await small.cookie("vera"))

@@ -111,6 +111,10 @@ class CommandRows:
         index = self._find(point)
         if not self._plant.actions.owns(index):
             raise CommandRejected(Reject.NOT_WRITABLE, "this point is no action")
+        standing = self._plant.table.last_value(index)
+        if code and standing:
+            text = f"{standing} stands there, left by another client; clear it first if nobody uses it any more"
+            raise CommandRejected(Reject.BUSY, text)
         await self._plant.desk.submit([Ask(index, code, 16)], origin)
         if code:
             await self._plant.desk.submit([Ask(index, 0, 16)], origin)

@@ -13,7 +13,8 @@ from collections.abc import Callable
 from typing import Any
 
 from gateway.core.errors import GatewayError
-from gateway.export import FORMATS, MEDIA, Document, MapSpec, What, documents
+from gateway.export import FORMATS, Document, MapSpec, What, documents
+from gateway.export.documents import MEDIA
 from gateway.web.ports import File, Unknown
 
 WORDS: dict[What, str] = {

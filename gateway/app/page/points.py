@@ -7,6 +7,7 @@ them and the page shows them as text; a bad point has no value.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -21,6 +22,8 @@ STILL = ("id", "point", "source", "kind", "resource", "type", "unit", "access", 
 CHANGING = ("id", "value", "quality", "reason", "age_s", "text", "forced")
 LARGEST_OF_BROWSERS = 2**53
 """Larger whole numbers lose digits in a browser; they go as texts."""
+_WORD = re.compile(r"\w+")
+SHORT_WORD = 3
 SHORT_REFERENCE = 9999
 """Up to this register the notation has five digits, above it six."""
 
@@ -30,6 +33,8 @@ class PointRows:
 
     def __init__(self, plant: Plant, places: Places, forcing: Forcing) -> None:
         self._plant, self._places, self._forcing = plant, places, forcing
+        self._built = -1
+        self._texts: dict[int, str] = {}
 
     def select(self, selection: Selection) -> dict[str, Any]:
         """One page of the points that are wanted, and how many there are."""
@@ -45,14 +50,14 @@ class PointRows:
     def _wanted(self, selection: Selection) -> Iterator[int]:
         table, placed = self._plant.table, self._plant.placed
         known: Sequence[int] = list(placed) if selection.ids is None else [i for i in selection.ids if i in placed]
-        words = selection.search.lower().split()
+        words = _WORD.findall(selection.search.lower())
         for index in known:
-            name, spec = table.names[index], table.specs[index]
+            spec = table.specs[index]
             if spec.optional and not table.seen(index):
                 continue
             if not self._is_of(index, selection):
                 continue
-            if words and not all(word in self._searched(index, name) for word in words):
+            if words and not _holds(self._searched(index), words):
                 continue
             yield index
 
@@ -67,10 +72,17 @@ class PointRows:
             selection.quality == "not_good" and quality is not GOOD
         )
 
-    def _searched(self, index: int, name: str) -> str:
-        """What the search looks through: name, description and unit."""
-        spec = self._plant.table.specs[index]
-        return f"{name} {spec.description} {spec.unit}".lower()
+    def _searched(self, index: int) -> str:
+        """What the search looks through: the words of name and description, a space before each."""
+        generation = self._places.refresh()
+        if generation != self._built:
+            self._built, self._texts = generation, {}
+        text = self._texts.get(index)
+        if text is None:
+            spec = self._plant.table.specs[index]
+            said = f"{self._plant.table.names[index]} {spec.description}".lower()
+            text = self._texts[index] = " " + " ".join(_WORD.findall(said))
+        return text
 
     def _still(self, index: int) -> Row:
         table, placed = self._plant.table, self._plant.placed[index]
@@ -120,6 +132,11 @@ class PointRows:
             return None
         first = placed.objects[0]
         return {"object": first.object, "instance": first.instance}
+
+
+def _holds(text: str, words: Sequence[str]) -> bool:
+    """Whether every word is there: a short one as the beginning of a word, for "Zone A" is not "Zone B, phase"."""
+    return all(f" {word}" in text or (len(word) >= SHORT_WORD and word in text) for word in words)
 
 
 def notations(register: PlacedRegister) -> dict[str, Any]:

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 
 from gateway.core.units import UNITS
 from gateway.servers.bacnet import codec
+from gateway.servers.bacnet.notification_classes import ClassRecord
 from gateway.servers.bacnet.objects import Record
 from gateway.servers.bacnet.points import PointRecord
 from gateway.servers.bacnet.standard import INSTANCE_BITS, OBJECT_TYPES, WILDCARD, Prop, Refusal
 from gateway.servers.bacnet.store import ObjectStore
 from gateway.servers.bacnet.tags import Malformed, Primitive, Tags, decode_text
+from gateway.servers.bacnet.trend_log import TrendRecord
 from gateway.servers.bacnet.units import NUMBERS
 
 TYPE_NAMES = {number: name for name, number in OBJECT_TYPES.items()}
@@ -23,7 +25,7 @@ UNIT_NAMES = {NUMBERS[text]: name for text, name in UNITS.items()}
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """One object as a client reads it; None where it has no such property."""
+    """One object as a client reads it; None where it has no such property. `written` are what clients may write."""
 
     device: int
     type: str
@@ -39,7 +41,7 @@ class Described:
     low_limit: float | None
     high_limit: float | None
     notification_class: int | None
-    settable: bool
+    written: tuple[str, ...]
     cov: bool
 
 
@@ -102,9 +104,21 @@ def _described(device: int, record: Record) -> Described:
         _number(record, Prop.LOW_LIMIT),
         _number(record, Prop.HIGH_LIMIT),
         _whole(record, Prop.NOTIFICATION_CLASS),
-        settable=isinstance(record, PointRecord) and record.writable,
+        written=_written(record),
         cov=isinstance(record, PointRecord),
     )
+
+
+def _written(record: Record) -> tuple[str, ...]:
+    """The names of the properties that allow-listed clients may write."""
+    props: Iterable[int] = ()
+    if isinstance(record, PointRecord):
+        props = (Prop.PRESENT_VALUE,) if record.writable else ()
+    elif isinstance(record, ClassRecord):
+        props = (Prop.RECIPIENT_LIST,)
+    elif isinstance(record, TrendRecord):
+        props = record.settable
+    return tuple(Prop(prop).name.title() for prop in sorted(props))
 
 
 def _states(record: Record) -> tuple[str, ...]:

@@ -199,5 +199,8 @@ def _moment(tags: Tags) -> float:
         raise Malformed(RejectReason.PARAMETER_OUT_OF_RANGE)
     if clock[0] > 23 or clock[1] > 59 or clock[2] > 59 or clock[3] > 99:
         raise Malformed(RejectReason.PARAMETER_OUT_OF_RANGE)
-    seconds = time.mktime((1900 + day[0], day[1], day[2], clock[0], clock[1], clock[2], 0, 0, -1))
+    try:
+        seconds = time.mktime((1900 + day[0], day[1], day[2], clock[0], clock[1], clock[2], 0, 0, -1))
+    except OverflowError:  # the one second before 1970 that mktime takes for a failure
+        raise Malformed(RejectReason.PARAMETER_OUT_OF_RANGE) from None
     return seconds + clock[3] / 100

@@ -26,7 +26,7 @@ GONE_AFTER_S = 200.0
 CONFIRMED, COMPLEX_ACK, SEGMENTED = 0, 3, 0x08
 PORT_ID = 2
 """Of the virtual network in an Initialize-Routing-Table-Ack: the instance of its Network Port object."""
-LAST_HOP = 1
+LAST_HOP, IP_MAC = 1, 6
 QUICK_HEAD = 10
 """Octets up to the APDU of a request to a virtual device from the BACnet/IP network, and one more."""
 HEARD = frozenset(Message) - {Message.WHO_IS_ROUTER, Message.INITIALIZE_TABLE, Message.WHAT_IS_NUMBER}
@@ -190,19 +190,27 @@ class Router(Client[PDU], Server[PDU]):  # type: ignore[misc]  # bacpypes3 has n
         await self.request(pdu)
 
     async def send(self, mac: bytes, apdu: bytes, to: Address) -> None:
-        """Sends an APDU of a virtual device; what has no known router is broadcast with its destination in it."""
+        """Sends an APDU of a virtual device; `to` is as seen from the BACnet/IP network.
+
+        What has no known router is broadcast with its destination in it (clause 6.5.3).
+        """
         kind = apdu[0] >> 4
         asks = kind == CONFIRMED or (kind == COMPLEX_ACK and bool(apdu[0] & SEGMENTED))
         control, source = layer.ASKS if asks else 0, layer.address(self._network, mac)
-        route = getattr(to, "addrRoute", None)
+        route, net, dadr = getattr(to, "addrRoute", None), to.addrNet or 0, to.addrAddr or b""
+        if net == self._network:
+            return
+        if net and net == self._number:
+            route, net = IPv4Address(dadr) if len(dadr) == IP_MAC else None, 0
         if to.addrType == Address.localStationAddr:
-            self._udp.send_npdu(layer.header(control, source=source) + apdu, to.addrTuple)
-        elif route is not None:
-            head = layer.header(control, to.addrNet or layer.ALL_NETWORKS, to.addrAddr or b"", source)
-            self._udp.send_npdu(head + apdu, route.addrTuple)
+            route = to
+        elif to.addrType == Address.globalBroadcastAddr:
+            net = layer.ALL_NETWORKS
+        npdu = layer.header(control, net, dadr if net else b"", source) + apdu
+        if route is None:
+            await self._down(npdu, LocalBroadcast())
         else:
-            head = layer.header(control, to.addrNet or layer.ALL_NETWORKS, to.addrAddr or b"", source)
-            await self._down(head + apdu, LocalBroadcast())
+            self._udp.send_npdu(npdu, route.addrTuple)
 
     async def _down(self, npdu: bytes, to: Address) -> None:
         await self.request(PDU(npdu, destination=to))

@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from dataclasses import dataclass, replace
-from ipaddress import IPv4Interface, IPv4Network
+from dataclasses import replace
+from ipaddress import IPv4Network
 from typing import Any
 
-from bacpypes3.comm import bind
-from bacpypes3.netservice import NetworkServiceAccessPoint, NetworkServiceElement
 from bacpypes3.pdu import IPv4Address
 
 from gateway.addressing import PlacedDevice, PlacedPoint
@@ -19,24 +17,16 @@ from gateway.engine.history import History
 from gateway.engine.observatory import Observatory
 from gateway.engine.ports import Clock, Commands, OnRefused
 from gateway.engine.table import PointTable
+from gateway.servers.bacnet.attachment import Attachment, Virtual, parse_address
 from gateway.servers.bacnet.board import Board
 from gateway.servers.bacnet.cov import Cov
 from gateway.servers.bacnet.describe import Described, DeviceWords, describe, device_words
-from gateway.servers.bacnet.device import (
-    NUMBER_CONFIGURED,
-    NUMBER_LEARNED,
-    NUMBER_UNKNOWN,
-    Identity,
-    IpPort,
-    PortRecord,
-    VirtualPortRecord,
-)
+from gateway.servers.bacnet.device import Identity, VirtualPortRecord
 from gateway.servers.bacnet.equipment import Equipment, Terms, alarm_reporting
-from gateway.servers.bacnet.foreign import ForeignLink, Registration
-from gateway.servers.bacnet.link import Link, Quick, UdpPort
+from gateway.servers.bacnet.foreign import Registration
+from gateway.servers.bacnet.link import UdpPort
 from gateway.servers.bacnet.presence import Presence
 from gateway.servers.bacnet.revision import Keeper
-from gateway.servers.bacnet.routing import Router
 from gateway.servers.bacnet.stack import Responder
 from gateway.servers.bacnet.status import Client, Traffic
 from gateway.servers.bacnet.store import ObjectStore
@@ -45,35 +35,7 @@ from gateway.servers.bacnet.upkeep import Upkeep
 from gateway.servers.bacnet.virtual import Fleet, mac_of
 from gateway.servers.bacnet.watcher import Watcher
 
-DEFAULT_PORT = 47808
 Spawn = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
-
-
-def parse_address(address: str) -> tuple[IPv4Interface, int]:
-    """`10.0.0.5/24:47808` to interface and UDP port; mask (else no broadcasts) and port may be left out.
-
-    Raises:
-        ValueError: it is not such an address.
-    """
-    where, _, port = address.partition(":")
-    number = int(port) if port else DEFAULT_PORT
-    if not 0 <= number <= 65535:
-        raise ValueError(f"bacnet: {number} is not a UDP port")
-    return IPv4Interface(where), number
-
-
-@dataclass(frozen=True, slots=True)
-class Virtual:
-    """Virtual devices behind the gateway's router.
-
-    `network` is the number of their network, `ip_network` that of the BACnet/IP one (0: nobody said). `device_name` is
-    the template of their names, `keeper` gives the one of a device's Database_Revision by its instance.
-    """
-
-    network: int
-    device_name: str
-    keeper: Callable[[int], Keeper]
-    ip_network: int = 0
 
 
 class BacnetServer:
@@ -126,7 +88,6 @@ class BacnetServer:
         observatory: Observatory | None = None,
         history: History | None = None,
     ) -> None:
-        self._interface, self.port = parse_address(address)
         self._writers = list(terms.write_networks)
         terms = replace(terms, write_networks=self._writers)
         now = clock.monotonic
@@ -134,12 +95,10 @@ class BacnetServer:
         known_as = (str(bbmd[0].ip), bbmd[1], terms.foreign[1]) if bbmd and terms.foreign else None
         self._identity = Identity(device_instance, device_name, vendor_id, version, site, terms.restart is not None)
         self._board = Board(table, terms.alarms.desk if terms.alarms is not None else None, history)
-        self._commands, self._template, self._virtual = commands, terms.object_name, virtual
+        self._commands, self._template = commands, terms.object_name
         self._store = ObjectStore(self._identity, self._board, commands, terms.object_name, keeper)
-        number = virtual.ip_network if virtual is not None else 0
-        quality = NUMBER_CONFIGURED if number else NUMBER_UNKNOWN
-        self._ip = IpPort(self._interface, foreign=known_as, network=number, quality=quality)
-        self._show_port(self._ip)
+        self._attachment = Attachment(address, self._store, known_as, virtual)
+        self.port = self._attachment.port
         self.traffic = Traffic()
         self._awake = asyncio.Event()
         wake = self._awake.set
@@ -150,8 +109,8 @@ class BacnetServer:
         self._reporting = alarm_reporting(terms, self._board, cov, own, alarms, now, wake, on_refused)
         self._furnish(self._store)
         numbers = self.fleet.numbers if self.fleet is not None else []
-        presence = Presence(device_instance, numbers, alarms, now, self._deaf(foreign=bbmd is not None))
-        self._watcher = Watcher(observatory, self.traffic, cov, terms.write_networks, self._networks)
+        presence = Presence(device_instance, numbers, alarms, now, self._attachment.deaf)
+        self._watcher = Watcher(observatory, self.traffic, cov, terms.write_networks, self._attachment.networks)
         self._equipment = Equipment(
             terms,
             vendor_id,
@@ -180,24 +139,10 @@ class BacnetServer:
         if self._reporting is not None:
             self._reporting.furnish(store)
 
-    def _deaf(self, *, foreign: bool) -> str:
-        if foreign or self._interface.network.prefixlen < 31:
-            return ""
-        return "bacnet.address has no mask (such as /24): broadcasts are not heard, and a BMS cannot find the gateway"
-
-    def _networks(self) -> list[int]:
-        """Numbers of the networks that are here, 0 for one that nobody told."""
-        return [self._ip.network, *([self._virtual.network] if self._virtual is not None else [])]
-
-    def _show_port(self, port: IpPort) -> None:
-        self._ip = port
-        self._store.put(PortRecord(port, routes=self._virtual is not None))
-
     # -- virtual devices -----------------------------------------------------------------------------------------
 
     def _fleet_of(self, virtual: Virtual) -> Fleet:
-        """The devices, none yet, and the router's port to their network."""
-        self._store.put(VirtualPortRecord(virtual.network, mac_of(self._identity.instance), routes=True))
+        """The devices, none yet."""
         names, vendor_id = (virtual.device_name, [self._identity.name]), self._identity.vendor_id
         return Fleet(
             vendor_id,
@@ -217,20 +162,6 @@ class BacnetServer:
         self._furnish(store)
         return store
 
-    def _router(self, fleet: Fleet, virtual: Virtual, udp: UdpPort, own: Quick) -> Router:
-        return Router(
-            fleet,
-            virtual.network,
-            virtual.ip_network,
-            udp=udp,
-            own=own,
-            traffic=self.traffic,
-            alarms=self._alarms,
-            now=self._now,
-            wake=self._awake.set,
-            on_number=lambda number: self._show_port(replace(self._ip, network=number, quality=NUMBER_LEARNED)),
-        )
-
     # -- life ----------------------------------------------------------------------------------------------------
 
     def _announce_soon(self) -> None:
@@ -245,20 +176,17 @@ class BacnetServer:
             OSError: `bacnet: cannot listen on ...`.
         """
         logging.getLogger("bacpypes3").setLevel(logging.CRITICAL)  # it logs a traceback per malformed packet
-        responder, network, element = Responder(self._parts), NetworkServiceAccessPoint(), NetworkServiceElement()
-        udp = UdpPort(self._interface, self.traffic)
-        router = None
-        if self.fleet is not None and self._virtual is not None:
-            router = self._router(self.fleet, self._virtual, udp, responder.quick)
-        self.port = await udp.open(self.port, responder.quick if router is None else router.quick)
-        bind(element, network)
-        bind(responder, network)
-        registration = self._registration
-        link = Link(udp) if registration is None else ForeignLink(udp, registration)
-        if router is not None:
-            bind(router, link)
-        network.bind(link if router is None else router, address=IPv4Address(f"{self._interface}:{self.port}"))
-        self._show_port(replace(self._ip, udp_port=self.port))
+        responder, registration = Responder(self._parts), self._registration
+        udp, router = await self._attachment.open(
+            responder,
+            registration,
+            self.fleet,
+            traffic=self.traffic,
+            alarms=self._alarms,
+            now=self._now,
+            wake=self._awake.set,
+        )
+        self.port = self._attachment.port
         self._store.revision.settle()
         if self.fleet is not None and router is not None:
             self.fleet.start(router.send)

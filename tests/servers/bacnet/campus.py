@@ -10,8 +10,8 @@ from typing import Any
 
 from gateway.addressing import PlacedDevice
 from gateway.servers.bacnet import Keeper, Virtual
-from gateway.servers.bacnet.rollcall import RollCall
 from gateway.servers.bacnet.npdu import address, header, parse
+from gateway.servers.bacnet.rollcall import RollCall
 from tests.servers.bacnet.conftest import HOST, SPECS, Bench, RawClient, make_bench, placed
 from tests.site import until
 
@@ -145,7 +145,9 @@ class Router:
 
     async def read(self, number: int, kind: int, instance: int, prop: int, invoke: int = 1) -> str:
         """The octets of a property's value."""
-        heard = await self.ask(number, READ.format(invoke, key(kind, instance), f"19{prop:02x}" if prop < 256 else f"1a{prop:04x}"))
+        heard = await self.ask(
+            number, READ.format(invoke, key(kind, instance), f"19{prop:02x}" if prop < 256 else f"1a{prop:04x}")
+        )
         assert heard is not None
         assert heard.device == FIRST + number
         assert heard.body[0] == 0x30, heard.body.hex()

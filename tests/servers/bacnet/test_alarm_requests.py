@@ -85,7 +85,7 @@ async def test_what_cannot_be_acknowledged_is_refused_by_its_cause(rig: AlarmRig
     assert await bms.acknowledge(STATUS, OFF, later) == at
     assert await bms.acknowledge(STATUS, OFF, b"\x19\x00") == at  # a sequence number
     assert await bms.acknowledge(STATUS, OFF, b"\x0c\x01\x02\x03\x04") == at  # a time of day
-    assert await bms.acknowledge(STATUS, OFF, b"\x2e\x2f") == "6005"
+    assert await bms.acknowledge(STATUS, OFF, b"\x2e\x2f") == "6004"
     assert await bms.read(STATUS, 0) == "820560"
     any_weekday = stamp[:5] + b"\xff" + stamp[6:]
     assert await bms.acknowledge(STATUS, OFF, any_weekday) == "2000"
@@ -179,7 +179,7 @@ async def test_rusty_reads_the_summaries_and_acknowledges(rig: AlarmRig) -> None
     rig.faulted()
     at = time.localtime(round(rig.clock.wall()))
     exact = BACnetTimeStamp.date_time(
-        at.tm_year, at.tm_mon, at.tm_mday, at.tm_wday + 1, at.tm_hour, at.tm_min, at.tm_sec, 0
+        (at.tm_year, at.tm_mon, at.tm_mday, at.tm_wday + 1), (at.tm_hour, at.tm_min, at.tm_sec, 0)
     )
     station = ObjectIdentifier(ObjectType.MULTI_STATE_INPUT, 5)
     async with BACnetClient("127.0.0.1", 0, "127.255.255.255", 3000) as client:
@@ -187,7 +187,7 @@ async def test_rusty_reads_the_summaries_and_acknowledges(rig: AlarmRig) -> None
         summary = await client.get_alarm_summary(address)
         assert [(item["object_id"], item["alarm_state"]) for item in summary] == [(station, EventState.OFFNORMAL)]
         info = await client.get_event_information(address)
-        assert "MULTI_STATE_INPUT" in str(info) or "multi-state-input" in str(info)
+        assert info.startswith(b"\x0e\x0c\x03\x40\x00\x05\x19\x02\x2a\x05\x60\x3e"), "the raw octets, as it gives them"
         with pytest.raises(BacnetProtocolError) as refused:
             await client.acknowledge_alarm(address, 1, station, EventState.OFFNORMAL, "rusty")
         assert (refused.value.error_class, refused.value.error_code) == (5, 14)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from bacpypes3.pdu import Address, GlobalBroadcast, IPv4Address, LocalBroadcast, RemoteBroadcast, RemoteStation
 
 from gateway.servers.bacnet import routing
 from tests.servers.bacnet.campus import (
@@ -237,7 +238,17 @@ async def test_a_network_number_used_twice_is_an_alarm(claim: str) -> None:
 
 @pytest.mark.parametrize(
     "npdu",
-    ["01", "0120", "012000", "0120ffff", "0120ffff00", "0120ffff00ff", "0108 00c8 00 1008", "0128 ffff 00", "0108 ffff 01 01 1008"]
+    [
+        "01",
+        "0120",
+        "012000",
+        "0120ffff",
+        "0120ffff00",
+        "0120ffff00ff",
+        "0108 00c8 00 1008",
+        "0128 ffff 00",
+        "0108 ffff 01 01 1008",
+    ]
     + ["0120 0000 00 ff 1008", "0120 00c8 09 0102", "0220ffff00ff1008", "0180", "0108 0000 01 01 1008"],
 )
 async def test_malformed_headers_are_dropped(npdu: str) -> None:
@@ -246,6 +257,40 @@ async def test_malformed_headers_are_dropped(npdu: str) -> None:
         assert await client.hear(0.15) is None
         assert campus.bench.server.counters["dropped"] == 1
         assert await client.raw.ask(unicast(bytes.fromhex("0205 05 0c 0c023fffff 194d"))) is not None
+
+
+@pytest.mark.parametrize(
+    ("to", "head", "everybody"),
+    [
+        (LocalBroadcast(), "0108", True),
+        (GlobalBroadcast(), "0128ffff00", True),
+        (RemoteBroadcast(9), "0128000900", True),
+        (RemoteBroadcast(7), "0108", True),
+        (RemoteStation(9, b"\x11"), "012800090111", True),
+        (RemoteStation(7, IPv4Address(("127.0.0.1", 7)).addrAddr), "0108", False),
+        (RemoteStation(9, b"\x11", route=IPv4Address(("127.0.0.1", 7))), "012800090111", False),
+        (RemoteBroadcast(NETWORK), None, True),
+    ],
+)
+async def test_what_a_device_sends_of_itself_goes_where_it_should(
+    to: Address, head: str | None, everybody: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(1, ip_network=7) as (campus, _):
+        sent: list[tuple[bytes, tuple[str, int]]] = []
+        udp = campus.bench.server._udp
+        udp._broadcast = "127.255.255.255"
+        monkeypatch.setattr(udp, "send", lambda data, where: sent.append((data, where)))
+        upkeep = campus.bench.server._upkeep
+        await upkeep._router.send(mac(0), b"\x10\x08", to)
+        if head is None:
+            assert sent == []
+            return
+        ((datagram, where),) = sent
+        source = behind(NETWORK, mac(0)).hex()
+        hops = "fe" if "0128" in head else ""
+        assert datagram[4:].hex() == f"{head}{source}{hops}1008"
+        assert datagram[1] == (BROADCAST if everybody else 0x0A)
+        assert (where[0] == "127.255.255.255") == everybody
 
 
 async def test_a_thousand_devices_answer_one_question_without_a_loss() -> None:

@@ -12,7 +12,7 @@ import pytest
 from gateway.addressing import PlacedObject, PlacedPoint
 from gateway.core.point import ObjectSpec, PointSpec
 from gateway.core.value import GOOD, Sample, ValueKind
-from gateway.servers.bacnet.server import parse_address
+from gateway.servers.bacnet.attachment import parse_address
 from gateway.servers.bacnet.services import MOST_STEPS
 from gateway.servers.bacnet.status import MOST_PEERS, Sparing, Traffic
 from tests.servers.bacnet.conftest import HOST, RawClient, make_bench

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from rusty_bacnet import BACnetClient, ObjectIdentifier, ObjectType, PropertyValue
 
 from gateway.core.value import BAD, CONFIG_ERROR, STALE
+from gateway.servers.bacnet.read_range import ReadRanges
 from tests.servers.bacnet.rusty import P, Rusty
 from tests.servers.bacnet.trends import (
     Raw,
@@ -19,6 +21,7 @@ from tests.servers.bacnet.trends import (
     by_sequence,
     by_time,
     place,
+    read_range,
     trend_bench,
 )
 
@@ -285,6 +288,22 @@ async def test_a_read_while_the_disk_is_slow_is_answered_in_time(
     monkeypatch.setattr("gateway.servers.bacnet.read_range.ANSWER_WITHIN_S", 0.05)
     monkeypatch.setattr(trends.recorder._archive._file, "records", lambda *_: time.sleep(0.3))
     assert await reader.refused(by_position(1, 5)) == "501a91009119"  # device, operational-problem
+
+
+async def test_a_mutated_request_always_has_an_answer(trends: TrendBench) -> None:
+    begin, chance = await twenty(trends), random.Random(7)
+    ranges = ReadRanges(trends.bench.server._store)
+    seeds = [
+        read_range(500, *rest)[4:] for rest in ([], [by_position(3, 4)], [by_sequence(9, -4)], [by_time(begin, 5)])
+    ]
+    kinds = set()
+    for _ in range(3000):
+        body = bytearray(chance.choice(seeds))
+        for _ in range(chance.randint(1, 3)):
+            body[chance.randrange(len(body))] = chance.randrange(256)
+        answer = await ranges.answer(26, 1, bytes(body[: chance.randint(1, 60)]), chance.choice((50, 480, 1476)))
+        kinds.add(answer[0] >> 4)
+    assert kinds == {3, 5, 6}
 
 
 # -- writes ------------------------------------------------------------------------------------------------------------

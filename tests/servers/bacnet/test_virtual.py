@@ -66,7 +66,14 @@ async def test_ports_say_which_network_they_stand_in() -> None:
                 answer = await client.raw.apdu(f"0205 01 0c 0c{key(56, port)} 1a{prop:04x}")
                 assert answer is not None
                 numbers[port, prop] = answer[-4:-2]
-        assert numbers == {(1, 425): "03", (1, 426): "03", (1, 427): "05", (2, 425): "c8", (2, 426): "03", (2, 427): "07"}
+        assert numbers == {
+            (1, 425): "03",
+            (1, 426): "03",
+            (1, 427): "05",
+            (2, 425): "c8",
+            (2, 426): "03",
+            (2, 427): "07",
+        }
 
 
 async def test_a_write_reaches_the_point_of_that_device_only() -> None:

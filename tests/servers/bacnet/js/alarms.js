@@ -53,6 +53,7 @@ async function main() {
     }
   }
   client.close();
+  process.exit(0); // its timers would keep it
 }
 
 main();

@@ -7,6 +7,11 @@
 
 const dgram = require('node:dgram');
 const { default: BACnetClient } = require('@bacnet-js/client');
+const npdu = require('@bacnet-js/client/dist/lib/npdu');
+
+// subscribeCov and simpleAckResponse of 3.3.2 leave the hop count out, so that it is 0 and every router must drop them.
+const { encode } = npdu;
+npdu.encode = (buffer, control, to, from, hops, ...more) => encode(buffer, control, to, from, hops || 255, ...more);
 
 const receiver = { address: process.argv[2] };
 
