@@ -35,6 +35,7 @@ bench: .venv/.test
 	$(BIN)/python -m tests.benchmarks.modbus
 	$(BIN)/python -m tests.benchmarks.torn
 	$(BIN)/python -m tests.benchmarks.bacnet
+	$(BIN)/python -m tests.benchmarks.bacnet_devices
 
 soak: .venv/.test
 	$(BIN)/python -m tests.faults.disturber --minutes $(or $(MINUTES),10) --seed $(or $(SEED),1)

@@ -8,23 +8,19 @@ from typing import Any
 
 from gateway.config import LoadedConfig
 from gateway.config.downstream import BacnetConfig
-from gateway.config.notification import BACNET_PORT, Day, NotificationClass, Recipient, TransitionName
-from gateway.core.alarm import Transition
+from gateway.config.notification import BACNET_PORT, DAYS, TRANSITIONS, NotificationClass, Recipient, TransitionName
+from gateway.core.alarm import EventState, Transition, transition_to
 from gateway.core.errors import Fault
 from gateway.core.priority import Origin
-from gateway.engine.point_alarms import DEFAULT_CLASSES, ClassTerms, PointAlarms
+from gateway.engine.point_alarms import DEFAULT_CLASSES, WORDS, ClassTerms, PointAlarms
 from gateway.engine.ports import Evidence, Journal
+from gateway.engine.table import PointTable
 from gateway.mapping import LoadedMapping
 from gateway.servers.bacnet import AlarmTerms, ClassConfig, Destination, ListKeeper
 
 RECIPIENTS = "gateway/bacnet/recipients/"
 """The journal's keys of written Recipient_Lists begin so; the class's instance follows."""
-DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-TRANSITIONS: dict[TransitionName, Transition] = {
-    "offnormal": Transition.TO_OFF_NORMAL,
-    "fault": Transition.TO_FAULT,
-    "normal": Transition.TO_NORMAL,
-}
+MOST_SHOWN = 100
 
 
 def class_terms(config: BacnetConfig | None) -> Mapping[int, ClassTerms]:
@@ -83,8 +79,28 @@ def _destination(model: Recipient) -> Destination:
 
 
 def _flags(names: list[TransitionName]) -> tuple[bool, bool, bool]:
-    named = {TRANSITIONS[name] for name in names}
-    return Transition.TO_OFF_NORMAL in named, Transition.TO_FAULT in named, Transition.TO_NORMAL in named
+    off_normal, fault, normal = (name in names for name in TRANSITIONS)
+    return off_normal, fault, normal
+
+
+def open_alarms(desk: PointAlarms, table: PointTable) -> list[dict[str, Any]]:
+    """Point alarms that stand or wait to be acknowledged, JSON-ready, the newest first; no faults nobody is told of."""
+    rows: list[dict[str, Any]] = []
+    for alarm in desk.open:
+        waiting = [kind for kind in Transition if not alarm.acked[kind]]
+        if alarm.state is EventState.FAULT and not alarm.spec.faults and not waiting:
+            continue
+        kind = waiting[0] if waiting else transition_to(alarm.state)
+        rows.append(
+            {
+                "point": table.names[alarm.index],
+                "state": WORDS[alarm.state],
+                "at": alarm.times[kind],
+                "acknowledged": not waiting,
+                "text": alarm.texts[kind],
+            }
+        )
+    return sorted(rows, key=lambda row: row["at"] or 0.0, reverse=True)[:MOST_SHOWN]
 
 
 def class_faults(loaded: LoadedConfig, mappings: Mapping[str, LoadedMapping]) -> list[Fault]:

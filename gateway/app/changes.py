@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import hashlib
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from gateway.app.load import Site
 from gateway.config import Config, SourceConfig
+from gateway.config.web import WebTls
 from gateway.engine.likeness import definition, same_product
 from gateway.engine.relayout import Layout
 
 MOST_TOLD = 20
+MODBUS_FILES, WEB_FILES = "modbus.tls", "web.tls"
 LOGIN_KEYS = ("kind", "url", "username", "tls", "parallel")
 """What a session is made of; with another one there is another session."""
 
@@ -21,7 +25,7 @@ class Changes:
     """`site` is the new one, with the running products where nothing of them changed.
 
     Names of sources: `added` and `removed`; `logins` are those with a new session; `layouts` are all that are laid out
-    anew, the added ones among them. `words` says everything that differs, in short sentences.
+    anew, the added ones among them. `words` says everything that differs, in short sentences; `renewed` is as in Seen.
     """
 
     site: Site
@@ -30,6 +34,7 @@ class Changes:
     logins: tuple[str, ...]
     layouts: Mapping[str, Layout]
     words: tuple[str, ...]
+    renewed: frozenset[str] = frozenset()
 
     @property
     def polls(self) -> list[str]:
@@ -38,8 +43,44 @@ class Changes:
         return [source.name for source in self.site.config.sources if source.name in names]
 
 
-def changes_between(old: Site, new: Site) -> Changes:
-    """Everything that a reload has to bring about."""
+class Seen:
+    """Certificate files as they were when they were taken over: what stands in them belongs to the configuration."""
+
+    def __init__(self, site: Site) -> None:
+        self._digests = _digests(site)
+
+    def renewed(self, site: Site) -> set[str]:
+        """Whose files say something else now, though their names are the same."""
+        now = _digests(site)
+        return {whose for whose, digest in now.items() if self._digests.get(whose, digest) != digest}
+
+
+def _digests(site: Site) -> dict[str, str]:
+    """One for each source with a certificate file, and for the servers that have certificates."""
+    config, path = site.config, site.loaded.path
+    files = {
+        f"sources.{source.name}": [path(source.tls.ca_file)]
+        for source in config.sources
+        if source.tls is not None and source.tls.ca_file is not None
+    }
+    if config.modbus is not None and config.modbus.tls is not None:
+        tls = config.modbus.tls
+        files[MODBUS_FILES] = [path(name) for name in (tls.certificate, tls.client_ca, tls.key.file) if name]
+    if config.web is not None and isinstance(config.web.tls, WebTls):
+        own = config.web.tls
+        files[WEB_FILES] = [path(name) for name in (own.certificate, own.key.file) if name]
+    return {whose: "".join(map(_digest, names)) for whose, names in files.items()}
+
+
+def _digest(file: Path) -> str:
+    try:
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+    except OSError:
+        return ""
+
+
+def changes_between(old: Site, new: Site, renewed: Collection[str] = ()) -> Changes:
+    """Everything that a reload has to bring about; `renewed` as Seen says."""
     before = {source.name: source for source in old.config.sources}
     after = {source.name: source for source in new.config.sources}
     same = {n for n in after if n in before and same_product(old.products[n], new.products[n])}
@@ -54,11 +95,16 @@ def changes_between(old: Site, new: Site) -> Changes:
         name
         for name, source in after.items()
         if name in before
-        and (_login(source) != _login(before[name]) or old.products[name].base != new.products[name].base)
+        and (
+            f"sources.{name}" in renewed
+            or _login(source) != _login(before[name])
+            or old.products[name].base != new.products[name].base
+        )
     ]
     added = tuple(name for name in after if name not in before)
     removed = tuple(name for name in before if name not in after)
-    return Changes(site, added, removed, tuple(logins), layouts, tuple(_words(old, new, same)))
+    words = [*_words(old, new, same), *(f"{whose}: another certificate in its file" for whose in sorted(renewed))]
+    return Changes(site, added, removed, tuple(logins), layouts, tuple(words), frozenset(renewed))
 
 
 def _divided(config: Config) -> Any:

@@ -13,6 +13,7 @@ import structlog
 from gateway import __version__
 from gateway.addressing import AddressBook, PlacedPoint
 from gateway.app.addresses import EVENTS, Correction, Corrector, Verb
+from gateway.app.alarming import open_alarms
 from gateway.app.footprint import footprint
 from gateway.app.load import Site
 from gateway.app.logins import Logins
@@ -30,6 +31,7 @@ from gateway.engine.commands import CommandDesk
 from gateway.engine.inventory import Inventory
 from gateway.engine.lag import LoopLag
 from gateway.engine.observatory import Observatory
+from gateway.engine.point_alarms import PointAlarms
 from gateway.engine.poller import Poller
 from gateway.engine.ports import Ask, BootClock
 from gateway.engine.resource import NOT_PRESENT, NOT_READ
@@ -44,6 +46,19 @@ from gateway.store.published import point_data
 MOST_BAD = 20
 DAY_S = 86400
 log = structlog.get_logger("control")
+
+
+class Page(Protocol):
+    """What is told of the web listener."""
+
+    @property
+    def port(self) -> int: ...
+
+    @property
+    def fingerprint(self) -> str | None: ...
+
+    @property
+    def pages(self) -> int: ...
 
 
 class Running(Protocol):
@@ -61,6 +76,7 @@ class Running(Protocol):
     vitals: Vitals
     logins: Logins
     alarms: Alarms
+    point_alarms: PointAlarms
     observatory: Observatory
     lag: LoopLag
 
@@ -69,6 +85,9 @@ class Running(Protocol):
 
     @property
     def bacnet(self) -> BacnetServer | None: ...
+
+    @property
+    def web(self) -> Page | None: ...
 
     def map_hash(self) -> int: ...
 
@@ -98,6 +117,7 @@ class Control:
             "persistence_fault": daemon.desk.fault,
             "failsafe": daemon.desk.in_failsafe(),
             "alarm_texts": list(daemon.alarms.texts().values()),
+            "point_alarms": open_alarms(daemon.point_alarms, daemon.table),
             "sources": [self._source(name) for name in daemon.pollers],
             "points": dict(qualities),
             "alarms": daemon.vitals.alarms_active(),
@@ -114,6 +134,8 @@ class Control:
                 name: {"ends": date(end), "days": int((end - daemon.clock.wall()) // DAY_S)}
                 for name, end in daemon.vitals.certificates_ending().items()
             },
+            "web": daemon.web
+            and {"port": daemon.web.port, "fingerprint": daemon.web.fingerprint, "pages": daemon.web.pages},
             "modbus": daemon.modbus
             and {
                 "port": daemon.modbus.port,

@@ -24,6 +24,7 @@ from gateway.app.reload import Reloader
 from gateway.app.reloaded import Reloaded
 from gateway.app.upstream import Upstream
 from gateway.app.watchdog import site_watchdog
+from gateway.app.web import WebListener
 from gateway.engine.ports import BootClock
 from gateway.engine.resource import Resource
 from gateway.servers.bacnet import BacnetServer
@@ -72,6 +73,11 @@ class Daemon(Plant):
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         return self._group.create_task(work)
+
+    @property
+    def web(self) -> WebListener | None:
+        """The web listener, None when none is configured."""
+        return self.listeners.web
 
     def _show(self, resource: Resource, points: Placed) -> None:
         self.listeners.place(resource, points)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from ipaddress import IPv4Network
 
 import structlog
 
 from gateway import __version__
 from gateway.app.bacnet import Revisions, bacnet_terms, virtual_network
+from gateway.app.changes import MODBUS_FILES, WEB_FILES
 from gateway.app.control import Control
 from gateway.app.load import Site
 from gateway.app.modbus import modbus_groups, modbus_map, modbus_security, modbus_server
@@ -146,9 +147,9 @@ class Listeners:
 
     async def _serve_web(self) -> None:
         config = self._plant.site.config.web
-        self.web = None
-        if config is not None:
+        if self.web is None:
             self.web = WebListener(self._plant, self, self._control, self._spawn)
+        if config is not None:
             await self.web.start(config)
 
     async def _serve_control(self, stack: contextlib.AsyncExitStack, control: Control) -> None:
@@ -209,14 +210,17 @@ class Listeners:
                 self.bacnet.rebuild(points, new.bacnet.object_name)
             self.bacnet.admit([network for network in new.bacnet.write if isinstance(network, IPv4Network)])
 
-    async def apply(self, ports: Ports) -> None:
-        """Servers that move do so, with the addresses that were taken for them; others begin, or end."""
+    async def apply(self, ports: Ports, renewed: Collection[str] = ()) -> None:
+        """Servers that move do so, with the addresses that were taken for them; others begin, or end.
+
+        `renewed` are those whose certificate files say something else now.
+        """
         old, new = self._shown, self._plant.site.config
         self._shown = new
         for what, work in (
-            ("modbus", self._apply_modbus(old, new, ports)),
+            ("modbus", self._apply_modbus(old, new, ports, renewed=MODBUS_FILES in renewed)),
             ("bacnet", self._apply_bacnet(old, new, ports)),
-            ("web", self._apply_web(old, new, ports)),
+            ("web", self._apply_web(old, new, ports, renewed=WEB_FILES in renewed)),
         ):
             try:
                 await work
@@ -228,7 +232,7 @@ class Listeners:
                 self._plant.alarms.clear(f"{what}.reload")
         ports.close()
 
-    async def _apply_modbus(self, old: Config, new: Config, ports: Ports) -> None:
+    async def _apply_modbus(self, old: Config, new: Config, ports: Ports, *, renewed: bool) -> None:
         server, sock, secure_sock = self.modbus, ports.take(MODBUS), ports.take(MODBUS_TLS)
         if server is None or new.modbus is None:
             self.modbus = None
@@ -238,7 +242,7 @@ class Listeners:
             return
         if sock is not None:
             await server.move(*split_listen(new.modbus.listen), sock)
-        if old.modbus is None or old.modbus.tls != new.modbus.tls:
+        if renewed or old.modbus is None or old.modbus.tls != new.modbus.tls:
             tls = new.modbus.tls
             security = None if tls is None else modbus_security(self._plant.site.loaded, tls)
             await server.secure(security, secure_sock)
@@ -253,8 +257,8 @@ class Listeners:
         ports.free(BACNET)
         await self._serve_bacnet()
 
-    async def _apply_web(self, old: Config, new: Config, ports: Ports) -> None:
-        if old.web == new.web:
+    async def _apply_web(self, old: Config, new: Config, ports: Ports, *, renewed: bool) -> None:
+        if old.web == new.web and not renewed:
             return
         if self.web is not None:
             await self.web.stop()

@@ -81,6 +81,12 @@ class Logins:
         self._passwords.pop(source, None)
         return self._sessions.pop(source)
 
+    def forget_token(self, source: str) -> None:
+        """The session before the one of now was logged out of: there is nothing left to be ended first."""
+        session = self._sessions.get(source)
+        if isinstance(session, EvceSession):
+            session.forget_token()
+
     def follow(self, source: str, password: Password) -> None:
         """Another place for a source's password; its session goes on."""
         self._passwords[source].follow(password)

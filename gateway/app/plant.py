@@ -171,6 +171,7 @@ class Plant:
         self.site, self.book, self.units = site, book, site.unit_plan(book)
         control = site.config.control
         self._desk.retune(command_policy(site.config), command_overrides(site.config), client_terms(site.config))
+        self.point_alarms.retune(class_terms(site.config.bacnet))
         self.actions.retune(dry_run=control.dry_run, read_only=control.read_only)
         self._quiet = True
         try:
@@ -181,6 +182,7 @@ class Plant:
         gone = self.placed.keys() - served
         self.actions.forget(gone)
         self.history.forget(gone)
+        self.point_alarms.forget(gone)
         for index in gone:
             del self.placed[index]
         for resource in self.inventory.resources.values():

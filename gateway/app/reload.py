@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from gateway.addressing import AddressBook
-from gateway.app.changes import MOST_TOLD, Changes, changes_between
+from gateway.app.changes import MOST_TOLD, Changes, Seen, changes_between
 from gateway.app.kept import KeptFiles
 from gateway.app.listeners import Listeners
 from gateway.app.load import load_site
@@ -60,10 +60,12 @@ class Reloader:
         self._file = Path(daemon.site.loaded.document.file).resolve()
         self._asked: asyncio.Queue[str] = asyncio.Queue()
         self._one = asyncio.Lock()
+        self._seen = Seen(daemon.site)
 
     def ask(self, user: str) -> None:
-        """Asks for a reload soon."""
-        self._asked.put_nowait(user)
+        """Asks for a reload soon; one that is due already will do."""
+        if self._asked.empty():
+            self._asked.put_nowait(user)
 
     async def run(self) -> None:
         """Carries out what `ask` asked for, until cancelled."""
@@ -106,7 +108,7 @@ class Reloader:
             site = await asyncio.to_thread(load_site, self._file)
         except ConfigError as error:
             raise RefusedReload(*map(str, error.faults)) from error
-        changes = changes_between(self._daemon.site, site)
+        changes = changes_between(self._daemon.site, site, self._seen.renewed(site))
         if not changes.words:
             self._kept.take_over()  # they may say it again after an edit that was refused
             return ["the files say what is running already"]
@@ -137,6 +139,7 @@ class Reloader:
             log.critical("gateway.reload_broken", reason="half of a reload is in force; the gateway ends")
             self._daemon.stop()
             raise
+        self._seen = Seen(changes.site)
         await self._finish(changes, ports)
         self._keep(user, accept_moves=accept_moves)
         await self._kept.keep()
@@ -147,7 +150,7 @@ class Reloader:
         """Who moves moves; nobody logs in at a product before the session there that is over was left."""
         again = {*changes.logins}
         self._start(name for name in changes.polls if name not in again)
-        await self._listeners.apply(ports)
+        await self._listeners.apply(ports, changes.renewed)
         await self._upstream.finish()
         self._start((*(name for name in changes.polls if name in again), *changes.added))
 

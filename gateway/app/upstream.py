@@ -33,13 +33,13 @@ log = structlog.get_logger("gateway")
 
 
 class FreshTokens:
-    """A source's tokens without the one of the session that is left before this one begins."""
+    """A source's tokens without the one of its last session, which is another product's: nobody else may see it."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     def load_token(self, _source: str) -> str | None:
-        """None: whoever had a token ends its session itself."""
+        """None: whoever has it ends its session itself."""
         return None
 
     def save_token(self, source: str, token: str | None) -> None:
@@ -119,7 +119,9 @@ class Upstream:
         try:
             for config in site.config.sources:
                 if config.name in (*changes.added, *changes.logins):
-                    tokens = FreshTokens(self._plant.store) if config.name in changes.logins else self._plant.store
+                    known = before.get(config.name)
+                    moved = known is not None and known.url != config.url
+                    tokens = FreshTokens(self._plant.store) if moved else self._plant.store
                     stack = found.stacks[config.name] = contextlib.AsyncExitStack()
                     found.logins[config.name] = await self._logins.prepare(site, config, tokens, stack)
                 elif config.password != before[config.name].password:
@@ -167,7 +169,8 @@ class Upstream:
             name, session, stack = self._leaving[-1]
             try:
                 async with asyncio.timeout(LOGOUT_S):
-                    await session.leave()
+                    if not await session.leave():
+                        self._logins.forget_token(name)
             except TimeoutError:
                 log.warning("gateway.logout_cut", source=name, reason=f"no answer to a logout within {LOGOUT_S:g} s")
             self._leaving.pop()

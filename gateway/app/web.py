@@ -67,6 +67,7 @@ class WebListener:
         self._ticking: asyncio.Task[None] | None = None
         self._tls: PageTls | None = None
         self._recent = Recent(plant.clock.wall)
+        self._ended = _ended(plant.journal.restored().get(ENDED))
 
     @property
     def port(self) -> int:
@@ -77,6 +78,11 @@ class WebListener:
     def fingerprint(self) -> str | None:
         """Of its certificate, None on plain http."""
         return None if self._tls is None else self._tls.fingerprint
+
+    @property
+    def pages(self) -> int:
+        """How many pages are open."""
+        return 0 if self._server is None else self._server.streams.count
 
     async def start(self, config: WebConfig) -> None:
         """Binds.
@@ -99,8 +105,8 @@ class WebListener:
             clock=plant.clock,
             key=Installation(plant.site.state_dir).session_key(),
             about=self._about,
-            ended=_ended(plant.journal.restored().get(ENDED)),
-            keep=lambda ended: plant.journal.note({ENDED: dict(ended)}, ()),
+            ended=self._ended,
+            keep=self._keep,
         )
         metrics = MetricsRoute(Metrics(plant, self._listeners).render, config.metrics_allow)
         server = WebServer(terms, plant.healthy, parts, metrics.answer)
@@ -121,6 +127,11 @@ class WebListener:
             await self._server.stop()
             self._server = None
         self._recent.end()
+
+    def _keep(self, ended: Mapping[str, float]) -> None:
+        """Sessions that were ended, over a restart and over a reload of the listener."""
+        self._ended = dict(ended)
+        self._plant.journal.note({ENDED: dict(ended)}, ())
 
     def _about(self) -> dict[str, Any]:
         config = self._plant.site.config

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 import signal
 import tempfile
 import time
@@ -24,7 +25,9 @@ from gateway.app.load import load_site
 from gateway.checkout import BacnetClient, BacnetError, ModbusClient, ModbusError
 from gateway.cli import show
 from gateway.core.errors import ConfigError
+from gateway.core.role import Role
 from gateway.simulator import BenderSimulator, EvceSimulator, Received
+from gateway.store.users import UserBook
 
 MODBUS_PORT, BACNET_PORT, WEB_PORT = 5020, 47808, 8080
 ZONE_A, ZONE_B = "evce/zone/Zone A", "evce/zone/Zone B"
@@ -40,6 +43,7 @@ WATCHED = (
 )
 MODBUS_LIMIT, BACNET_LIMIT = 20.0, 24.0
 PATIENCE_S = 12.0
+PAGE_USER = "demo"
 Dialect = Literal["desc", "nested"]
 
 
@@ -55,22 +59,24 @@ class Seen:
 async def run_demo(seconds: float | None, dialect: Dialect) -> int:
     """Runs the demonstration; 0 when both limits were delivered and are in force, else 1."""
     telemetry.configure("warning")
+    page_password = secrets.token_urlsafe(12)
     try:
-        async with _stage(dialect) as (evce, daemon, config):
-            return await _play(evce, daemon, config, seconds)
+        async with _stage(dialect, page_password) as (evce, daemon, config):
+            return await _play(evce, daemon, config, seconds, page_password)
     except (OSError, ConfigError) as error:
         show.err.print(f"the demo needs ports {MODBUS_PORT} (TCP), {BACNET_PORT} (UDP), {WEB_PORT} (TCP): {error}")
         return 1
 
 
 @contextlib.asynccontextmanager
-async def _stage(dialect: Dialect) -> AsyncIterator[tuple[EvceSimulator, Daemon, Path]]:
+async def _stage(dialect: Dialect, page_password: str) -> AsyncIterator[tuple[EvceSimulator, Daemon, Path]]:
     """Simulated products and the real gateway, started; the gateway is logged out and stopped at the end."""
     async with contextlib.AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="evce-demo-")))
         evce = await stack.enter_async_context(EvceSimulator(dialect=dialect, stations=12, zones=3, meters=2))
         chargers = [await stack.enter_async_context(BenderSimulator(seed=seed)) for seed in (2, 3)]
         config = _write_site(folder, evce, chargers, dialect)
+        UserBook(folder / "state").add(PAGE_USER, Role.ADMIN, page_password)
         daemon = Daemon(load_site(config))
         running = asyncio.get_running_loop().create_task(daemon.run(signals=False))
         try:
@@ -188,10 +194,11 @@ def _shown(value: Any, unit: str, texts: Sequence[str]) -> str:
     return str(value)
 
 
-async def _play(evce: EvceSimulator, daemon: Daemon, config: Path, seconds: float | None) -> int:
+async def _play(evce: EvceSimulator, daemon: Daemon, config: Path, seconds: float | None, page_password: str) -> int:
     show.out.print(
         f"simulated EVCE at {evce.url}, gateway: Modbus TCP 127.0.0.1:{MODBUS_PORT}, "
-        f"BACnet/IP 127.0.0.1:{BACNET_PORT} (device 260001), health http://127.0.0.1:{WEB_PORT}/healthz\n"
+        f"BACnet/IP 127.0.0.1:{BACNET_PORT} (device 260001)\n"
+        f"page: http://127.0.0.1:{WEB_PORT}/  user {PAGE_USER}, password {page_password}\n"
     )
     started = asyncio.get_running_loop().time()
     async with (

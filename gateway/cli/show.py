@@ -130,6 +130,9 @@ def show_status(status: Mapping[str, Any]) -> None:
             out.print(f"{protocol}: port {status[protocol]['port']}, {len(status[protocol]['clients'])} clients")
     if status["bacnet"]:
         _show_bacnet(status["bacnet"])
+    if web := status["web"]:
+        certificate = f", certificate {web['fingerprint']}" if web["fingerprint"] else ", http on this machine only"
+        out.print(f"page: port {web['port']}, {web['pages']} open{certificate}")
 
 
 def _show_bacnet(bacnet: Mapping[str, Any]) -> None:
@@ -159,6 +162,10 @@ def _show_commands(status: Mapping[str, Any]) -> None:
         out.print(f"  [yellow]missing[/] {clean(label)}: the product does not list it any more")
     for text in status["alarm_texts"]:
         out.print(f"  [red]alarm[/] {clean(text)}")
+    for alarm in status["point_alarms"]:
+        if not alarm["acknowledged"]:
+            at = datetime.fromtimestamp(alarm["at"]).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+            out.print(f"  [yellow]not acknowledged[/] {clean(alarm['text'])} ({at})")
 
 
 def _failsafe_text(lost: Sequence[int], rules: int | None) -> str:

@@ -106,7 +106,7 @@ class ControlConfig(Strict):
     floor: float = Field(6.0, ge=0, description="A; lower limits are refused, 0 included")
     allow_stop: bool = Field(False, description="true: exactly 0 is allowed below the floor")
     dry_run: bool = Field(False, description="true: show what would be sent and send nothing")
-    local_slot: int = Field(8, ge=1, le=16, description="slot of the command line (not 6)")
+    local_slot: int = Field(8, ge=1, le=16, description="slot of the command line and of the page (not 6)")
     overrides: dict[str, Override] = Field(default_factory=dict)
 
     @model_validator(mode="after")

@@ -12,6 +12,9 @@ from gateway.config.check import Strict, WrongKeyError, in_words
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 TransitionName = Literal["offnormal", "fault", "normal"]
+DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+TRANSITIONS: tuple[TransitionName, ...] = ("offnormal", "fault", "normal")
+"""In the order of core.alarm.Transition."""
 BACNET_PORT = 47808
 CLOCK = in_words(r"^([01][0-9]|2[0-3]):[0-5][0-9]$", "must be a time of day such as 06:00 or 23:59, in quotes")
 MAC = in_words(r"^([0-9a-f]{2}){1,7}$", "must be the octets of an address in hexadecimal, e.g. 0a000014bac0")
@@ -44,13 +47,11 @@ class Recipient(Strict):
     )
     process: int = Field(1, ge=0, le=4294967295, description="process identifier the recipient asks for")
     confirmed: bool = Field(False, description="true: it has to acknowledge receipt, and is sent it again if not")
-    days: list[Day] = Field(
-        default_factory=lambda: ["mon", "tue", "wed", "thu", "fri", "sat", "sun"], min_length=1, description="when"
-    )
+    days: list[Day] = Field(default_factory=lambda: list(DAYS), min_length=1, description="when it is told of anything")
     from_: ClockTime = Field("00:00", alias="from", description="of each day, local time")
     to: ClockTime = Field("23:59", description="of each day, local time, to the end of this minute")
     transitions: list[TransitionName] = Field(
-        default_factory=lambda: ["offnormal", "fault", "normal"], min_length=1, description="what it is told of"
+        default_factory=lambda: list(TRANSITIONS), min_length=1, description="what it is told of"
     )
 
     @model_validator(mode="after")
@@ -77,7 +78,7 @@ class NotificationClass(Strict):
         default_factory=lambda: [64, 128, 192], description="0 most urgent: to off-normal, to fault, to normal"
     )
     ack: list[TransitionName] = Field(
-        default_factory=lambda: ["offnormal"], description="what somebody has to acknowledge"
+        default_factory=lambda: list(TRANSITIONS[:1]), description="what somebody has to acknowledge"
     )
     recipients: list[Recipient] = Field(
         default_factory=list, max_length=64, description="a BMS that may write can put itself into Recipient_List"

@@ -12,6 +12,23 @@ from typing import Any
 from gateway.core.point import KindSpec, Path, PointSpec, Product
 
 
+class Likeness:
+    """Compares specs that thousands of resources share: each pair once."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, int], tuple[bool, Any, Any]] = {}
+
+    def same(self, old: Any, new: Any, compare: Callable[[Any, Any], bool]) -> bool:
+        """What `compare` says of two specs; both are kept, so that nothing else can have their identity."""
+        if old is new:
+            return True
+        key = (id(old), id(new))
+        found = self._known.get(key)
+        if found is None:
+            found = self._known[key] = (compare(old, new), old, new)
+        return found[0]
+
+
 def definition(spec: Any) -> Any:
     """What a spec says, as data that can be compared."""
     if isinstance(spec, Path):
@@ -23,6 +40,11 @@ def definition(spec: Any) -> Any:
     if isinstance(spec, (list, tuple)):
         return [definition(value) for value in spec]
     return None if isinstance(spec, Callable) else spec  # type: ignore[arg-type]
+
+
+def same_spec(old: PointSpec, new: PointSpec) -> bool:
+    """Whether nothing of a point has changed."""
+    return bool(definition(old) == definition(new))
 
 
 def same_product(old: Product, new: Product) -> bool:

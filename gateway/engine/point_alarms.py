@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -130,7 +130,7 @@ class PointAlarms:
     ) -> None:
         self._table, self._clock, self._journal, self._alarms = table, clock, journal, alarms
         self._classes = dict(classes) or dict(DEFAULT_CLASSES)
-        self._restored = journal.restored()
+        self._restored = dict(journal.restored())
         self._started = clock.monotonic()
         self._by_point: dict[int, PointAlarm] = {}
         self._watching: dict[int, list[PointAlarm]] = {}
@@ -162,15 +162,41 @@ class PointAlarms:
     def learn(self, resource: Resource) -> None:
         """Takes the points of a resource that have alarms; again is fine, also under another name."""
         for name, index in resource.indices.items():
-            point = self._table.specs[index]
+            point, known = self._table.specs[index], self._by_point.get(index)
             if point.alarm is None:
+                if known is not None:
+                    self._forget(known)
                 continue
-            known = self._by_point.get(index)
             if known is not None:
-                known.label = resource.label
+                known.label, known.point = resource.label, point
                 if known.spec == point.alarm:
                     continue
             self._enrol(resource, name, index, point, point.alarm, known)
+
+    def forget(self, indices: Iterable[int]) -> None:
+        """These points are no more."""
+        for index in indices:
+            if index in self._by_point:
+                self._forget(self._by_point[index])
+
+    def retune(self, classes: Mapping[int, ClassTerms]) -> None:
+        """Other notification classes from now on; what waits to be acknowledged still does."""
+        self._classes = dict(classes) or dict(DEFAULT_CLASSES)
+        for alarm in self._by_point.values():
+            alarm.notify = self._class_of(alarm.spec)
+
+    def _class_of(self, spec: AlarmSpec) -> int:
+        return spec.notify if spec.notify in self._classes else next(iter(self._classes))
+
+    def _forget(self, alarm: PointAlarm) -> None:
+        """A reload took it away; should it come back, it goes on as it was."""
+        del self._by_point[alarm.index]
+        for watching in self._watching.values():
+            if alarm in watching:
+                watching.remove(alarm)
+        self._waiting.pop(alarm, None)
+        self._alarms.clear(alarm.key)
+        self._restored[alarm.key] = _state(alarm)
 
     def _enrol(
         self, resource: Resource, name: str, index: int, point: PointSpec, spec: AlarmSpec, known: PointAlarm | None
@@ -185,7 +211,7 @@ class PointAlarms:
             0,
         )
         alarm.point, alarm.spec = point, spec
-        alarm.notify = spec.notify if spec.notify in self._classes else next(iter(self._classes))
+        alarm.notify = self._class_of(spec)
         bounds = {"high": spec.high, "low": spec.low}
         alarm.bounds = {
             key: (resource.indices[bound.point] if bound.point else None, bound)
@@ -223,10 +249,13 @@ class PointAlarms:
         for index in indices:
             alarms = watching.get(index)
             if alarms is not None:
-                for alarm in alarms:
+                for alarm in list(alarms):
                     self._look(alarm)
 
     def _look(self, alarm: PointAlarm) -> None:
+        if self._table.is_retired(alarm.index):
+            self._forget(alarm)
+            return
         now, sample = self._clock.monotonic(), self._table.sample(alarm.index)
         alarm.looked_again = math.inf
         if sample.time == NEVER and now < alarm.fault_from:

@@ -54,7 +54,7 @@ class Recorder:
         self._owed: dict[int, Log] = {}
         self._held: dict[str, Held] = {}
         self._open = False
-        self._monotonic, self._local = clock.monotonic(), self._local_time()
+        self._monotonic, self._wall, self._local = clock.monotonic(), clock.wall(), self._local_time()
         self._save_at = clock.monotonic() + SAVE_EVERY_S
         table.subscribe(self._changed)
 
@@ -85,7 +85,7 @@ class Recorder:
     def tick(self) -> None:
         """What is due now; call at least once a second."""
         now, wall = self._clock.monotonic(), self._clock.wall()
-        self._watch_clock(now)
+        self._watch_clock(now, wall)
         self._settle(wall)
         for period in self._periods.values():
             if wall >= period.due:
@@ -199,23 +199,24 @@ class Recorder:
         """The next multiple of a period in local time, as Unix time; a day begins at local midnight."""
         wall = self._clock.wall()
         local = self._local_time()
-        return wall + ((local // every_s + 1) * every_s - local)
+        return round(wall + ((local // every_s + 1) * every_s - local), 2)
 
     def _local_time(self) -> float:
         wall = self._clock.wall()
         return wall + time.localtime(wall).tm_gmtoff
 
-    def _watch_clock(self, now: float) -> None:
+    def _watch_clock(self, now: float, wall: float) -> None:
         """A clock that was set, or put to or from summer time, is a note in every log (clause 12.25.14)."""
-        local = self._local_time()
-        step = (local - self._local) - (now - self._monotonic)
-        self._monotonic, self._local = now, local
+        local, passed = self._local_time(), now - self._monotonic
+        step, was_set = local - self._local - passed, abs(wall - self._wall - passed) >= CLOCK_STEP_S
+        self._monotonic, self._wall, self._local = now, wall, local
         if abs(step) < CLOCK_STEP_S:
             return
         for each in self._logs.values():
-            self._note(each, Note.TIME_CHANGE, self._clock.wall(), round(step, 2))
+            self._note(each, Note.TIME_CHANGE, wall, round(step, 2))
         for period in self._periods.values():
-            period.due = self._next(period.every_s)
+            if was_set or wall < period.due:
+                period.due = self._next(period.every_s)
 
     def _changed(self, indices: Sequence[int]) -> None:
         changing = self._changing

@@ -13,7 +13,7 @@ from gateway.addressing import AddressBook, DevicePlan, UnitPlan
 from gateway.core.point import SOURCE_KIND, KindSpec, PointSpec, not_yet, point_name
 from gateway.core.registers import Order
 from gateway.engine.inventory import Inventory
-from gateway.engine.likeness import same_value
+from gateway.engine.likeness import Likeness, same_value
 from gateway.engine.resource import Resource
 from gateway.engine.roster import excludes, lives_of, plan_rows
 
@@ -47,6 +47,7 @@ class LiveInventory(Inventory):
         """What all addresses come from, from now on; then come `drop` and `remake` of whatever has changed."""
         self._book, self._units, self._devices, self._orders = book, units, devices, orders
         self._expanded.clear()
+        self._likeness = Likeness()
         self.generation += 1
 
     def leave(self, source: str) -> None:
@@ -109,7 +110,12 @@ class LiveInventory(Inventory):
                 respecs[known] = (spec, lives.get(spec.name))
                 indices[spec.name] = known
         new = [spec for spec in specs if spec.name not in indices]
-        changed = [name for name, i in indices.items() if not _same(table.specs[i], old_kind, respecs[i][0], resource)]
+        kind, same = resource.kind, self._likeness.same
+        changed = [
+            name
+            for name, i in indices.items()
+            if not same(table.specs[i], respecs[i][0], lambda old, new: same_value((old, old_kind), (new, kind)))
+        ]
         measured = [f"{name}.applied" if f"{name}.applied" in indices else name for name in changed]
         self._retire([i for name, i in resource.indices.items() if name not in indices])
         table.respec(respecs)
@@ -124,10 +130,6 @@ class LiveInventory(Inventory):
         for resource in self.resources.values():
             if resource.source == source and resource.kind.name != SOURCE_KIND:
                 resource.resolved = -1
-
-
-def _same(old: PointSpec, old_kind: KindSpec, new: PointSpec, resource: Resource) -> bool:
-    return same_value((old, old_kind), (new, resource.kind))
 
 
 def _hidden(resource: Resource, layout: Layout) -> bool:

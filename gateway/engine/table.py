@@ -10,7 +10,7 @@ aside until the force ends.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from gateway.core.point import PointSpec
 from gateway.core.value import BAD, GOOD, STALE, Quality, Sample, Value, ValueKind
@@ -36,7 +36,7 @@ class PointTable:
         self._retired: dict[str, int] = {}
         self._samples: list[Sample] = []
         self._not_good: set[int] = set()
-        self._aging: dict[float, list[int]] = {}
+        self._aging: dict[float, dict[int, None]] = {}
         self._blame: dict[int, str] = {}
         self._aged: set[int] = set()
         self._subscribers: list[Subscriber] = []
@@ -75,11 +75,12 @@ class PointTable:
             measured = spec.read is not None and spec.command is None
             stale_after_s = spec.stale_after_s if measured else math.inf
         if stale_after_s != math.inf:
-            self._aging.setdefault(stale_after_s, []).append(index)
+            self._aging.setdefault(stale_after_s, {})[index] = None
 
-    def _age_no_more(self, indices: Container[int]) -> None:
-        aging = {after: [i for i in old if i not in indices] for after, old in self._aging.items()}
-        self._aging = {after: left for after, left in aging.items() if left}
+    def _age_no_more(self, indices: Iterable[int]) -> None:
+        for aging in self._aging.values():
+            for index in indices:
+                aging.pop(index, None)
 
     def respec(self, specs: Mapping[int, tuple[PointSpec, float | None]]) -> None:
         """Gives points other specs, each with its stale time as in `add`; what they show stays until `forget`."""
@@ -93,7 +94,7 @@ class PointTable:
     def retire(self, indices: Sequence[int]) -> None:
         """Takes points out: nothing finds them any more. Their indices are kept for points of the same names."""
         gone = frozenset(indices)
-        self._age_no_more(gone)
+        self._age_no_more(indices)
         for index in indices:
             self._derive_no_more(index)
             del self._index[self.names[index]]
@@ -107,6 +108,10 @@ class PointTable:
         self._rederive(self._fed_by(indices), changed)
         self._notify(changed)
         self._not_good -= gone
+
+    def is_retired(self, index: int) -> bool:
+        """Whether the point that had this index is not in the configuration any more."""
+        return self.specs[index] is RETIRED
 
     def _derive_no_more(self, target: int) -> None:
         inputs, _ = self._derived.pop(target, ((), None))

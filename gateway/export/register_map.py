@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gateway.addressing import expand
+from gateway.addressing.layout import TREND_LOG
 from gateway.core.point import KindSpec, PointSpec
 
 HEAD = "| Modbus offset, type | point | unit | access | BACnet object, offset | meaning |\n|---|---|---|---|---|---|"
@@ -35,6 +36,8 @@ def _row(point: PointSpec) -> str:
         area = "actions " if register.area == "actions" else ""
         registers.append(f"{area}{register.at} {register.type.name}{size}{scale}")
     objects = [f"{obj.object} {obj.at}" for obj in point.objects]
+    if point.trend is not None and point.trend.log_at is not None:
+        objects.append(f"{TREND_LOG} {point.trend.log_at}")
     codes = ", ".join(f"{code} {text}" for code, text in enumerate(point.texts, 1) if text != "-")
     cells = (
         ", ".join(registers),

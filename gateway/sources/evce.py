@@ -94,6 +94,11 @@ class EvceSession(Session):
                 raise
         self._keep_none()
 
+    def forget_token(self) -> None:
+        """The session that was remembered is over; one that is open is not touched."""
+        if self.age_s is None:
+            self._token = None
+
     def _keep_none(self) -> None:
         self._token = None
         self._tokens.save_token(self._source, None)

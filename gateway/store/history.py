@@ -47,6 +47,7 @@ class SqliteHistory:
         self._waiting: dict[str, list[Recorded]] = {}
         self._count = 0
         self._cuts: dict[str, int] = {}
+        self._era = 0
         self._faulty = False
         self._writing: asyncio.Future[None] | None = None
 
@@ -107,9 +108,9 @@ class SqliteHistory:
         if self._worker is None or self._writing is not None or not (self._count or self._unwritten):
             return
         batch, counts = self._batch(), {key: len(records) for key, records in self._waiting.items()}
-        switched = dict(self._unwritten)
+        switched, era = dict(self._unwritten), self._era
         self._writing = self._worker.do(lambda: self._file.take(batch))
-        self._writing.add_done_callback(lambda done: self._written(done, counts, switched))
+        self._writing.add_done_callback(lambda done: self._written(done, counts, switched, era))
 
     def _batch(self) -> Batch:
         numbers = self._numbers
@@ -119,15 +120,17 @@ class SqliteHistory:
             [(numbers[key], first) for key, first in self._cuts.items()],
         )
 
-    def _written(self, done: asyncio.Future[None], counts: Mapping[str, int], switched: Mapping[str, bool]) -> None:
+    def _written(
+        self, done: asyncio.Future[None], counts: Mapping[str, int], switched: Mapping[str, bool], era: int
+    ) -> None:
         """A batch is on the disk: what it held need not wait any more. One that failed is tried with the next."""
         self._writing = None
         error = done.exception() if not done.cancelled() else None
         if isinstance(error, Damaged):
-            self._lose(error)
+            self._lose(error, era)
         elif error is not None:
             self._fault(str(error))
-        else:
+        elif era == self._era:  # else the file it went to was set aside since
             for key, count in counts.items():
                 records = self._waiting.get(key, [])
                 del records[:count]
@@ -145,10 +148,16 @@ class SqliteHistory:
             self._faulty = bool(reason)
             self.on_fault(reason)
 
-    def _lose(self, why: Damaged) -> None:
-        """The file was damaged while it was in use: a new one is begun, and every log with it."""
+    def _lose(self, why: Damaged, era: int) -> None:
+        """The file was damaged while it was in use: a new one is begun, and every log with it.
+
+        `era` is when the work began that found it: what that file did is told once.
+        """
+        if era != self._era:
+            return
         if self._worker is not None:
             self._worker.do(lambda: self._file.set_aside(str(why))).add_done_callback(lambda done: done.exception())
+        self._era += 1
         self._waiting.clear()
         self._cuts.clear()
         self._count = 0
@@ -177,13 +186,13 @@ class SqliteHistory:
 
     async def _read(self, key: str, work: Callable[[int], T]) -> T | None:
         """What the file says; None if it has nothing of the log, or cannot be read now."""
-        number = self._numbers.get(key)
+        number, era = self._numbers.get(key), self._era
         if number is None or self._worker is None:
             return None
         try:
             return await self._worker.do(lambda: work(number))
         except Damaged as error:
-            self._lose(error)
+            self._lose(error, era)
         except (OSError, sqlite3.Error) as error:
             self._fault(str(error))
         return None

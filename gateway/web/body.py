@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
@@ -12,6 +13,8 @@ from aiohttp import web
 from gateway.web.ports import Unusable
 
 LONGEST_QUERY = 200
+ARRIVES_IN_S = 10.0
+"""How long a body may take to arrive."""
 Types = type | tuple[type, ...]
 
 
@@ -24,7 +27,11 @@ async def body_of(request: web.Request, wanted: Mapping[str, Types], optional: M
     if request.content_type != "application/json":
         raise Unusable("the body must be application/json")
     try:
-        body = json.loads(await request.text(), parse_constant=_refuse)
+        async with asyncio.timeout(ARRIVES_IN_S):
+            text = await request.text()
+        body = json.loads(text, parse_constant=_refuse)
+    except TimeoutError:
+        raise Unusable(f"the body did not arrive within {ARRIVES_IN_S:g} s") from None
     except (ValueError, RecursionError, LookupError) as error:
         raise Unusable("the body is not JSON") from error
     if not isinstance(body, dict):

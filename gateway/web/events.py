@@ -27,6 +27,8 @@ class Streams:
     def __init__(self, hub: Hub, page: PagePort, sessions: Sessions) -> None:
         self._hub, self._page, self._sessions = hub, page, sessions
         self._open: Counter[str] = Counter()
+        self.connections: set[object] = set()
+        """The connections of open streams."""
         self._stopping = asyncio.Event()
 
     @property
@@ -52,6 +54,7 @@ class Streams:
         stream = web.StreamResponse(headers={"Content-Type": "text/event-stream; charset=utf-8"})
         stream.headers["X-Accel-Buffering"] = "no"
         self._open[user] += 1
+        self.connections.add(request.protocol)
         last = self._hub.place(request.headers.get("Last-Event-ID") or query.get("after", ""))
         self._hub.join()
         try:
@@ -61,6 +64,7 @@ class Streams:
             request.protocol.force_close()
         finally:
             self._hub.leave()
+            self.connections.discard(request.protocol)
             self._open[user] -= 1
             self._open += Counter()  # what is zero goes
         return stream
@@ -74,6 +78,8 @@ class Streams:
         await self._send(stream, RETRY + event("hello", hello, f"{hub.epoch}-{seen}"))
         while not self._stopping.is_set():
             moved = await hub.wait(seen, HEARTBEAT_S)
+            if self._stopping.is_set():
+                return
             if not self._sessions.still(session):
                 await self._send(stream, event("bye", {"reason": "the login has ended"}))
                 return

@@ -47,6 +47,7 @@ class Hub:
         self._listeners = 0
         self._collects_until = 0.0
         self._collects = False
+        self._ended = False
         table.subscribe(self._on_table)
 
     def _on_table(self, changed: Sequence[int]) -> None:
@@ -108,11 +109,18 @@ class Hub:
         async with self._moved:
             self._moved.notify_all()
 
+    async def end(self) -> None:
+        """Wakes every stream for the last time."""
+        self._ended = True
+        self._table.unsubscribe(self._on_table)
+        async with self._moved:
+            self._moved.notify_all()
+
     async def wait(self, seen: int, seconds: float) -> bool:
         """Waits for a tick after `seen`; False when none came in time."""
         try:
             async with asyncio.timeout(seconds), self._moved:
-                await self._moved.wait_for(lambda: self.tick > seen)
+                await self._moved.wait_for(lambda: self.tick > seen or self._ended)
         except TimeoutError:
             return False
         return True

@@ -125,6 +125,7 @@ class WebServer:
     async def stop(self) -> None:
         """Ends every stream and stops serving."""
         self.streams.stop()
+        await self.hub.end()
         if self._sweeper is not None:
             self._sweeper.cancel()
         if self._runner is not None:
@@ -132,11 +133,12 @@ class WebServer:
             self._runner = None
 
     def _watch(self) -> None:
-        """Closes the oldest connections beyond the cap, once a second."""
+        """Closes the oldest connections beyond the cap, once a second; streams, which have a cap of their own, stay."""
         server = self._runner.server if self._runner is not None else None
         if server is None:
             return
-        for connection in server.connections[:-MOST_CONNECTIONS]:
+        streams = self.streams.connections
+        for connection in [one for one in server.connections if one not in streams][:-MOST_CONNECTIONS]:
             connection.force_close()
         self._sweeper = asyncio.get_running_loop().call_later(1.0, self._watch)
 

@@ -13,11 +13,13 @@ import yaml
 from pyModbusTCP.client import ModbusClient
 
 from gateway.app.control import Control
+from gateway.app.published import publish_running
 from gateway.app.reloaded import Reloaded
-from gateway.simulator import BenderSimulator, EvceSimulator, Simulator
+from gateway.simulator import BenderSimulator, EvceSimulator, Simulator, make_certificate
 from tests.site import MAPPINGS, AheadClock, Running, running_site, until
 
 LIMIT = "evce/zone/Zone A/reduction"
+HOLDS = "slot 10 holds 40 A of modbus/bms"
 REFUSED = "nothing of the files was taken over: what ran before goes on"
 
 
@@ -177,10 +179,10 @@ async def test_C06_a_point_that_holds_a_limit_is_not_taken_away(site):
     async with Bms(running.modbus_port) as bms:
         assert await bms.write(running.register(LIMIT), 40.0)
         await until(lambda: running.value(f"{LIMIT}.write_status") == 4)
-        own.write({"reduction": None})
+        own.write({"reduction": None, "current": {"alarm": None}})
         refused = (await running.daemon.reload("anna")).refused
         assert refused == [
-            f"{LIMIT} could not be written any more, and slot 10 holds 40 A of modbus/bms: release it first, then reload",
+            f"{LIMIT} could not be written any more, and {HOLDS}: release it first, then reload",
             REFUSED,
         ]
         running.files.data["sources"][0]["exclude"] = ["zone/Zone A"]
@@ -298,3 +300,53 @@ async def test_another_dialect_is_switched_to_live(tmp_path, first, second):
             assert {name: running.register(name) for name in registers} == registers
             assert logouts(running.evce) == 1
             assert await bms.real(registers["evce/zone/Zone A/current"]) == running.value("evce/zone/Zone A/current")
+
+
+async def test_U38_a_certificate_file_that_says_something_else_is_taken_over(site, tmp_path):
+    running, _ = site
+    health = running.daemon.pollers["evce"].health
+    running.evce.present(make_certificate())
+    await until(lambda: "certificate" in health.reason and not health.connected)
+    (tmp_path / "evce.pem").write_text(running.evce.certificate_pem)
+    assert "sources.evce: another certificate in its file" in (await taken(running)).done
+    await until(lambda: health.connected)
+    assert (await taken(running)).done[-1] == "the files say what is running already"
+
+
+async def test_another_word_order_turns_every_register_at_once(site):
+    running, _ = site
+    async with Bms(running.modbus_port) as bms:
+        high, low = await bms.words(running.register(LIMIT))
+        running.files.data["modbus"]["word_order"] = "little"
+        running.files.write()
+        await taken(running)
+        assert await bms.words(running.register(LIMIT)) == [low, high]
+        assert await bms.words(0) == [0x4757, 0x4556]
+
+
+async def test_a_source_that_is_down_is_tried_at_once_where_the_new_file_says(site):
+    running, _ = site
+    data, health = running.files.data, running.daemon.pollers["garage-7"].health
+    url = data["sources"][1]["url"]
+    data["sources"][1]["url"] = "http://127.0.0.1:9"
+    running.files.write()
+    await taken(running)
+    await until(lambda: health.state == "down")
+    assert running.daemon.table.find("garage-7/charger/ambient_temp") is not None
+    data["sources"][1]["url"] = url
+    running.files.write()
+    await taken(running)
+    await until(lambda: health.connected)
+
+
+async def test_H06_published_addresses_do_not_move_unless_that_is_said(site):
+    running, own = site
+    publish_running(running.daemon, user="anna", accept_moves=False)
+    own.write({"power": {"modbus": {"at": 20, "type": "float32"}}, "another": {"from": "status", "path": "power"}})
+    refused = (await running.daemon.reload("anna")).refused
+    assert any("evce/zone/Zone A/power" in text for text in refused)
+    assert running.register("evce/zone/Zone A/power") == 1008
+    assert running.daemon.table.find("evce/zone/Zone A/another") is None
+    assert (await running.daemon.reload("anna", accept_moves=True)).refused == []
+    assert running.register("evce/zone/Zone A/power") == 1020
+    assert (await taken(running)).done[-1] == "the files say what is running already"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rusty_bacnet import BACnetClient, ObjectIdentifier, ObjectType, PropertyIdentifier, PropertyValue
 
-from tests.site import AheadClock, Running, running_site, until
+from tests.site import MAPPINGS, AheadClock, Running, running_site, until
 
 HOST = "127.0.0.1"
 CURRENT, ASKED, APPLIED = (ObjectIdentifier(ObjectType.TREND_LOG, number) for number in (1006, 1040, 1041))
@@ -90,3 +90,37 @@ async def test_a_history_that_was_damaged_is_an_alarm_and_no_obstacle(tmp_path: 
         log = site.daemon.history.log(index)
         assert log is not None
         await until(lambda: log.count > 0)
+
+
+async def test_a_reload_takes_another_trend_and_keeps_the_records(tmp_path: Path) -> None:
+    own = tmp_path / "own.yaml"
+
+    def write(zone: str) -> None:
+        own.write_text(f"extends: {MAPPINGS / 'evce.yaml'}\nresources: {{zone: {{points: {zone}}}}}\n")
+
+    def use(data: dict[str, Any]) -> None:
+        write("{}")
+        data["sources"][0]["mapping"] = "own.yaml"
+
+    clock = AheadClock()
+    async with (
+        running_site(tmp_path, gateway_clock=clock, change=use) as site,
+        BACnetClient(HOST, 0, "127.255.255.255", 3000) as client,
+    ):
+        await site.complete()
+        await next_record(site, clock, "evce/zone/Zone A/current")
+        before = await datums(client, site, CURRENT)
+        write("{current: {trend: {every: 5m, buffer: 500}}, power: {trend: null, bacnet: {trend: null}}}")
+        found = await site.daemon.reload("anna")
+        assert found.refused == []
+        where = f"{HOST}:{site.bacnet_port}"
+        interval = await client.read_property(where, CURRENT, PropertyIdentifier.LOG_INTERVAL)
+        size = await client.read_property(where, CURRENT, PropertyIdentifier.BUFFER_SIZE)
+        assert (interval.value, size.value) == (30_000, 500)
+        after = await datums(client, site, CURRENT)
+        assert after == [*before, {"kind": "log_status", "log_status": 4}]
+        device = ObjectIdentifier(ObjectType.DEVICE, 260001)
+        listed = await client.read_property(where, device, PropertyIdentifier.OBJECT_LIST)
+        logs = [each.instance for each in listed.value if each.object_type == ObjectType.TREND_LOG]
+        assert 1006 in logs
+        assert 1008 not in logs

@@ -51,6 +51,22 @@ SLOTS = {
 }
 
 
+CLIENT = {
+    "protocol": "modbus",
+    "address": "10.0.0.8",
+    "group": "bms",
+    "connections": 1,
+    "subscriptions": 0,
+    "requests": 1200,
+    "per_s": 2.5,
+    "functions": {"16": 7, "3": 1193},
+    "exceptions": 0,
+    "writes": 7,
+    "last_seen_s": 0.2,
+}
+HINT = {"protocol": "modbus", "id": "odd_offset", "since_s": 9.0}
+
+
 class Gateway:
     """Knows one point and records what it is asked."""
 
@@ -78,6 +94,7 @@ class Gateway:
                 "evce/zone/C/reduction": {"lost": [10], "rules": None},
             },
             "alarm_texts": ["evce/zone/C/reduction: slot 8 hides a tighter one"],
+            "point_alarms": [],
             "sources": [
                 {
                     "name": "evce",
@@ -116,10 +133,18 @@ class Gateway:
             "certificates_ending": {"evce": {"ends": "2026-12-10", "days": 20}},
             "without_address": {"evce/station": 4, "evce/meter": 2},
             "without_unit": {"evce/meter": 2},
+            "without_device": {},
             "alike": {"evce/zone": [["Zone A", "zone a"]]},
             "counters_restarted": {"evce/station/Bay 1/energy": [120.5, 0.0]},
             "modbus": {"port": 502, "clients": []},
             "bacnet": None,
+            "web": {"port": 8443, "fingerprint": "sha256:00ff", "pages": 2},
+            "clients": [CLIENT],
+            "hints": [
+                {"client": "10.0.0.8", "text": "reads [red] register 1041", "times": 3, "last_s": 4.0, **HINT},
+                {"client": "", "text": "no BACnet broadcast", "times": 1, "last_s": 0.0, **HINT},
+            ],
+            "loop": {"lag_ms": 1.0, "worst_ms": 340.0, "overruns": 2},
         }
 
     def points(self) -> list[dict[str, Any]]:
@@ -129,6 +154,14 @@ class Gateway:
 
     def addresses(self) -> list[dict[str, Any]]:
         return []
+
+    def map(self) -> dict[str, Any]:
+        return {"map_hash": "00ff", "points": []}
+
+    def publish(self, user: str, *, accept_moves: bool) -> list[str]:
+        if not accept_moves:
+            raise CorrectionRefused("1 published addresses would not hold")
+        return [f"published by {user}"]
 
     def read(self, point: str) -> dict[str, Any]:
         if point != POINT:
@@ -341,6 +374,10 @@ async def test_status(ask: Ask, gateway: Gateway) -> None:
         "  no address left for 4 of evce/station: raise `capacity` in the mapping",
         "  no Modbus unit left for 2 of evce/meter: 247 are the most; another `modbus.units` needs fewer",
         "modbus: port 502, 0 clients",
+        "page: port 8443, 2 open, certificate sha256:00ff",
+        "  modbus 10.0.0.8 (bms): 1200 requests, 2.5/s, functions 3 16, 1 connection, 7 writes, last heard 0 s ago",
+        "  hint modbus 10.0.0.8 reads [red] register 1041 (3 times, last 4 s ago)",
+        "  busy answers waited for up to 340 ms in the last minute: this machine is slow or has much else to do",
     ]
 
 
@@ -386,3 +423,18 @@ async def test_C14_corrections_go_through_the_running_gateway(ask: Ask, gateway:
     said = await ask("addresses", "forget", "evce/zone/A")
     assert (said.code, said.out) == (4, "")
     assert said.err == "evce/zone/A is listed by the product right now: it is not gone\n"
+
+
+async def test_publish_asks_the_running_gateway(gateway: Gateway, ask: Ask) -> None:
+    said = await ask("addresses", "publish")
+    assert (said.code, said.out, said.err) == (4, "", "1 published addresses would not hold\n")
+    said = await ask("addresses", "publish", "--accept-moves")
+    assert (said.code, said.err) == (0, "")
+    assert said.out.startswith("published by ")
+
+
+async def test_plan_compares_with_the_running_gateway(gateway: Gateway, ask: Ask) -> None:
+    said = await ask("plan", "--json")
+    plan = json.loads(said.out)
+    assert (said.code, plan["against"], plan["map_hash"]["before"]) == (0, "the running gateway", "00ff")
+    assert {one["what"] for one in plan["differences"]} == {"added"}

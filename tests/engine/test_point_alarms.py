@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -12,7 +12,7 @@ from gateway.core.point import Factor, KindSpec, PointSpec
 from gateway.core.priority import Origin
 from gateway.core.value import BAD, GOOD, Quality, Sample, Value, ValueKind
 from gateway.engine.alarms import Alarms
-from gateway.engine.point_alarms import Change, ClassTerms, PointAlarms
+from gateway.engine.point_alarms import Change, ClassTerms, PointAlarm, PointAlarms
 from gateway.engine.resource import Resource
 from gateway.engine.table import PointTable
 from tests.engine.memory_journal import MemoryJournal
@@ -76,7 +76,7 @@ class Rig:
         self.clock.now += seconds
         self.desk.tick()
 
-    def alarm(self, point: str):  # noqa: ANN202
+    def alarm(self, point: str) -> PointAlarm:
         found = self.desk.of(self.station.indices[point])
         assert found is not None
         return found
@@ -244,3 +244,34 @@ def test_names_of_products_are_cleaned_in_texts() -> None:
     rig.desk.learn(rig.station)
     rig.faulted()
     assert rig.told() == [("OFF_NORMAL", "evce/station/S_1_: Station faulted: Faulted")]
+
+
+def test_a_reload_changes_what_is_an_alarm_and_takes_alarms_away() -> None:
+    rig = Rig()
+    rig.faulted()
+    index = rig.station.indices["status"]
+    rig.table.specs[index] = replace(STATUS, alarm=AlarmSpec(when=frozenset({2}), text="Station busy"))
+    rig.told()
+    rig.desk.learn(rig.station)
+    assert [state for state, _ in rig.told()] == ["NORMAL"], "what it shows is no alarm any more"
+    rig.set("status", 2)
+    assert rig.told() == [("OFF_NORMAL", "evce/station/S-1: Station busy: Busy")]
+    rig.table.specs[index] = replace(STATUS, alarm=None)
+    rig.desk.learn(rig.station)
+    assert rig.desk.of(index) is None
+    assert rig.alarms.texts() == {}
+    rig.set("status", 1)
+    assert rig.told() == []
+    rig.desk.forget(rig.station.indices.values())
+    assert rig.desk.open == []
+
+
+def test_other_classes_hold_from_the_next_change_on() -> None:
+    rig = Rig()
+    rig.faulted()
+    rig.desk.retune({5: ClassTerms((True, True, True))})
+    alarm = rig.alarm("status")
+    assert (alarm.notify, alarm.acked) == (5, [False, True, True])
+    rig.set("status", 1)
+    rig.wait(10)
+    assert alarm.acked == [False, True, False]

@@ -180,6 +180,30 @@ async def test_a_clock_that_is_set_leaves_a_note(tmp_path: Path) -> None:
     await past.recorder.close()
 
 
+async def test_summer_time_is_a_clock_that_is_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    try:
+        change = time.mktime((2026, 3, 29, 3, 0, 0, 0, 0, 1))  # a second before it was 01:59:59
+        clock = Hands()
+        clock.offset = change - clock.now - 90
+        past = await live(tmp_path, clock)
+        current = past.learn(point("current", EACH_MINUTE))
+        past.set(current, 1.0)
+        past.pass_time(160)
+        found = await past.records(current)
+        assert [(r.at - change, r.note, r.value) for r in found] == [
+            (-60, Note.VALUE, 1.0),
+            (0, Note.TIME_CHANGE, 3600.0),
+            (0, Note.VALUE, 1.0),
+            (60, Note.VALUE, 1.0),
+        ]
+        await past.recorder.close()
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
 async def test_a_value_that_would_come_too_late_is_a_gap(tmp_path: Path) -> None:
     past = await live(tmp_path)
     current = past.learn(point("current", EACH_MINUTE))

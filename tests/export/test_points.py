@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from gateway.addressing import PlacedObject, PlacedPoint, PlacedRegister
+from gateway.addressing import PlacedObject, PlacedPoint, PlacedRegister, PlacedTrend
 from gateway.core.point import CommandSpec, Factor, ObjectSpec, PointSpec, RegisterSpec
 from gateway.core.registers import parse_register_type
 from gateway.core.value import BAD, GOOD, STALE, Sample, ValueKind
@@ -103,3 +104,12 @@ def test_values(sample: Sample, keys: dict[str, Any], shown: tuple[Any, ...]) ->
     row = point_row(point(**keys), "x", None, sample, 100.0)
     assert (row["value"], row["quality"], row["reason"], row["age_s"]) == shown
     json.dumps(row, allow_nan=False)
+
+
+def test_a_trend_log_stands_beside_them() -> None:
+    served = point(objects=("analog-input",))
+    log = PlacedTrend(1020, served.objects[0])
+    row = point_row(replace(served, trend=log), "x", 5, None, 0.0)
+    assert row["trend_log"] == {"device": 5, "object": "trend-log", "instance": 1020}
+    assert "trend_log" not in point_row(replace(served, trend=log), "x", None, None, 0.0)
+    assert "trend_log" not in point_row(served, "x", 5, None, 0.0)

@@ -58,6 +58,13 @@ SEEDS = [
         "0205 01 1a 0c05000000 1983 6e21013200ff6f",
         "0205 01 1a 0c05000000 1983 7ea47f0f0105b40810140032fffb7f",
         "0205 01 0f 0c05000000 1985 3e103f",
+        "0005 01 00 0901 1c03400000 2902 3e2ea47e0b1506b4081000002f3f 4d050061626364 5e19015f",
+        "0005 01 03",
+        "0005 01 1d",
+        "0005 01 1d 0c03400000",
+        "0005 01 08 0c03c00001 1966 3e8201feb400000000b4173b3b631e210065067f000001bac01f2101108205e03f",
+        "0005 01 09 0c03c00001 1966 3e8201feb400000000b4173b3b631e210065067f000001bac01f2101108205e03f",
+        "0205 01 0f 0c03c00001 1966 3e8201feb400000000b4173b3b630c0200126721011182 05e03f",
         "0005 01 11 0901 1902 2d0500 61626364",
         "0005 01 14 0901 1d0500 61626364",
         "0e75 05 00 02 0f 0c00800007 19",
@@ -112,7 +119,7 @@ async def serve() -> None:
     telemetry.configure("warning")
     modbus, bacnet = (
         ModbusBench(),
-        make_bench(clock=RealClock(), terms={"restart": lambda: None, "password": "another"}),
+        make_bench(clock=RealClock(), terms={"restart": lambda: None, "password": "another"}, alarmed=True),
     )
     everyone = ClientGroup("bms", (ip_network("127.0.0.0/8"),), 10, write=True)
     tcp = await modbus.serve(groups=[everyone], spans=(Span(1, 0, 100, 0), Span(1, 1000, 400, 0xFFFF)))
@@ -127,6 +134,7 @@ async def serve() -> None:
     while True:
         value += 1.0
         bacnet.set("current", value)
+        bacnet.set("state", 1 + int(value) % 3)
         try:
             async with asyncio.timeout(0.2):
                 line = await lines.get()

@@ -14,6 +14,9 @@ import pytest
 import yaml
 
 from gateway.addressing import devices
+from tests.interop.test_alarms import quick
+from tests.servers.bacnet.campus import Router, destined, key
+from tests.servers.bacnet.conftest import RawClient
 from tests.site import Running, StillClock, run_program, running_site
 
 SITE: dict[str, Any] = {"clock": StillClock(), "stations": 4, "zones": 2, "meters": 1}
@@ -150,6 +153,47 @@ async def test_devices_stay_over_a_restart_whatever_is_new(tmp_path: Path) -> No
         assert set(homes(again).values()) > set(names.values())
         same = await node(again, [[at(FIRST), "readProperty", {"type": DEVICE, "instance": FIRST}, 155]])
         assert same[0]["values"] == revision[0]["values"]
+
+
+async def test_an_alarm_is_told_by_the_device_it_is_in_and_acknowledged_there(tmp_path: Path) -> None:
+    """The Recipient_List that is written in one device is that of all of them."""
+    client = Router(RawClient(1))
+
+    def change(data: dict[str, Any]) -> None:
+        quick(tmp_path)(data)
+        divided(data)
+
+    async with running_site(tmp_path, change=change, **SITE) as site:
+        await site.complete()
+        client.raw.target = ("127.0.0.1", site.bacnet_port)
+        name = next(iter(site.evce.site.stations.values())).name
+        mine = homes(site)
+        station, zone = mine[f"evce/station/{name}"], mine["evce/zone/Zone A"]
+        state = site.placed(f"evce/station/{name}/status").objects[0].instance
+        port = client.raw.sock.getsockname()[1]
+        entry = f"82 01fe b400000000 b4173b3b63 1e 2100 6506 7f000001{port:04x} 1f 2105 10 8205e0"
+        write = bytes.fromhex(f"0005 02 0f 0c{key(15, 1)} 1966 3e {entry} 3f")
+        client.send(destined(write, NETWORK, zone.to_bytes(3, "big")))
+        heard = await client.hear(3.0)
+        assert heard is not None
+        assert heard.body.hex() == "20020f"
+        await site.evce.do("station_fault", name=name, faulted=True)
+        about = bytes.fromhex(f"1c{key(DEVICE, station)}2c{key(13, state)}")
+        for _ in range(50):
+            heard = await client.hear(10.0)
+            assert heard is not None, "nobody was told"
+            if heard.body[:4].hex() == "10030905" and about in heard.body:
+                break
+        assert (heard.device, about in heard.body) == (station, True)
+        at = heard.body.index(about) + len(about)
+        stamp = heard.body[at : at + heard.body[at:].index(b"\x3f") + 1]
+        assert stamp[:1] == b"\x3e"
+        who, when = "4d04 00 424d53", "5e 1901 5f"
+        body = bytes.fromhex(f"0005 03 00 0905 1c{key(13, state)} 2902") + stamp + bytes.fromhex(who + when)
+        client.send(destined(body, NETWORK, station.to_bytes(3, "big")))
+        answers = [await client.hear(3.0) for _ in range(3)]
+        assert "200300" in [each.body.hex() for each in answers if each is not None and each.device == station]
+    client.raw.sock.close()
 
 
 async def test_B08_who_finds_no_device_left_is_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -152,3 +152,32 @@ async def check_hash(modbus: ModbusClient, client: BACnetClient, site: Running, 
         assert data.hex() == expected
     row = next(row for row in rows if row["point"] == "gateway/header/map_hash_text")
     assert await twin_of(client, site, row) == expected
+
+
+def set_bits(value: Any) -> set[int]:
+    return {bit for bit in range(len(value["data"]) * 8) if value["data"][bit // 8] >> (7 - bit % 8) & 1}
+
+
+async def test_the_ede_files_say_what_a_client_reads(tmp_path: Path) -> None:
+    small = {"stations": 2, "zones": 1, "meters": 1, "clock": StillClock()}
+    async with running_site(tmp_path, **small) as site:  # type: ignore[arg-type]
+        await site.complete()
+        spec = await asyncio.to_thread(planned_spec, site.daemon.site)
+        text = next(one for one in documents(spec, "ede", "csv") if one.name.endswith("_EDE.csv")).content.decode()
+        rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=";"))[8:]
+        assert len(rows) > 150
+        async with BACnetClient("127.0.0.1", 0, "127.255.255.255", 3000) as client:
+            rusty = Rusty(client, f"127.0.0.1:{site.bacnet_port}")
+            device = ObjectIdentifier(ObjectType.DEVICE, 260001)
+            assert await rusty.read(device, P.OBJECT_LIST, 0) == len(rows), "every object, and no other"
+            for row in rows:
+                key = ObjectIdentifier(ObjectType.from_raw(int(row[3])), int(row[4]))
+                assert await rusty.read(key, P.OBJECT_NAME) == row[2]
+                if row[5]:
+                    assert await rusty.read(key, P.DESCRIPTION) == row[5]
+                if row[14]:
+                    assert await rusty.read(key, P.UNITS) == int(row[14])
+            facts = spec.facts
+            assert facts is not None
+            assert set_bits(await rusty.read(device, P.PROTOCOL_SERVICES_SUPPORTED)) == set(facts.services)
+            assert set_bits(await rusty.read(device, P.PROTOCOL_OBJECT_TYPES_SUPPORTED)) == set(facts.types)

@@ -103,20 +103,13 @@ def test_nobody_is_added_twice_or_removed_twice(tmp_path: Path) -> None:
     assert [(user.name, user.role) for user in book.all().values()] == [("anna", Role.VIEWER)]
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "{",
-        "[]",
-        "null",
-        '{"format": 2, "users": {}}',
-        '{"format": 1}',
-        '{"format": 1, "users": []}',
-        "[" * 5000,
-        '{"format": 1, "users": {"a": {"role": "king", "stamp": "", "salt": "", "scrypt": ""}}}',
-    ],
-)
+UNREADABLE = [
+    *("", "{", "[]", "null", '{"format": 2, "users": {}}', '{"format": 1}', '{"format": 1, "users": []}', "[" * 5000),
+    '{"format": 1, "users": {"a": {"role": "king", "stamp": "", "salt": "", "scrypt": ""}}}',
+]
+
+
+@pytest.mark.parametrize("text", UNREADABLE)
 def test_a_file_that_cannot_be_understood_lets_nobody_in_and_is_not_overwritten(tmp_path: Path, text: str) -> None:
     (tmp_path / "users.json").write_text(text)
     book = UserBook(tmp_path)

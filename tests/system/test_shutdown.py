@@ -74,3 +74,20 @@ async def test_U12_sighup_reads_the_password_again(bench: Bench) -> None:
     await complete(process)
     assert "gateway.reload" in bench.log()
     assert "Another-2026!" not in bench.log()
+
+
+async def test_H04_sighup_with_a_broken_file_changes_nothing_and_a_mended_one_is_taken_over(bench: Bench) -> None:
+    await bench.products()
+    process = await bench.run()
+    await complete(process)
+    text = bench.files.config.read_text()
+    bench.files.config.write_text(text + "nonsense: 1\n")
+    process.process.send_signal(signal.SIGHUP)
+    await until(lambda: "gateway.reload_refused" in bench.log())
+    assert f"config.yaml:{len(text.splitlines()) + 1}:1: nonsense: unknown key" in bench.log()
+    bench.files.data["site"] = "Another name"
+    bench.files.write()
+    process.process.send_signal(signal.SIGHUP)
+    await until(lambda: "site: Another name (was Test car park)" in bench.log())
+    assert bench.evce.accounts.session is not None
+    assert await process.end() == 0

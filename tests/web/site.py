@@ -103,5 +103,6 @@ async def page_site(
         await site.complete()
         running = PageSite(site, folder, stack)
         for name, password in PASSWORDS.items():
-            running.users.add(name, Role(ROLES[name]), password)
+            if name not in running.users.all():
+                running.users.add(name, Role(ROLES[name]), password)
         yield running

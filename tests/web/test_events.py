@@ -57,7 +57,7 @@ class Reader:
 @contextlib.asynccontextmanager
 async def listening(small: Stand, query: str = "", last: str = "", user: str = "vera") -> AsyncIterator[Reader]:
     headers = await small.cookie(user)
-    reader, writer = await asyncio.open_connection("127.0.0.1", small.server.port)
+    reader, writer = await asyncio.open_connection("127.0.0.1", small.server.port, limit=10_000_000)
     more = f"Last-Event-ID: {last}\r\n" if last else ""
     request = f"GET /api/v1/events{query} HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: {headers['Cookie']}\r\n{more}\r\n"
     writer.write(request.encode())
@@ -199,6 +199,7 @@ async def test_nothing_is_collected_while_nobody_listens(small: Stand) -> None:
     assert small.server.hub.tick == 0
     async with listening(small):
         await until(lambda: small.server.hub.tick > 2)
+    await until(lambda: small.server.streams.count == 0)
     small.clock.ahead_s += hub.KEPT_S + 1
     await until(lambda: not small.server.hub._collects)
 

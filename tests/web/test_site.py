@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import hashlib
 import io
+import ssl
 import time
 import zipfile
 from collections.abc import Callable
@@ -14,7 +16,9 @@ from typing import Any
 import pytest
 from pyModbusTCP.client import ModbusClient
 
-from tests.site import AheadClock, until
+from gateway.app.control import Control
+from gateway.cli.show import show_status
+from tests.site import AheadClock, running_site, until
 from tests.web.site import Browser, PageSite, page_site
 
 LIMIT = "evce/zone/Zone A/reduction"
@@ -466,3 +470,35 @@ async def test_live_events_tell_of_a_write_and_of_its_end(one: PageSite) -> None
         await until(lambda: any(n == "commands" and '"in force"' in data and LIMIT in data for n, data in seen))
         await until(lambda: {"points", "tick", "overview", "log"} <= {name for name, _ in seen})
         task.cancel()
+
+
+async def test_a_logout_holds_over_a_restart_and_a_login_does_too(tmp_path: Path) -> None:
+    async with page_site(tmp_path) as one:
+        out, stays = await one.log_in("oskar"), await one.log_in("vera")
+        old = [cookie.value for cookie in out.client.cookie_jar]
+        kept = [cookie.value for cookie in stays.client.cookie_jar]
+        await out.post("logout", 204)
+        async with out.client.get("/api/v1/session") as response:
+            assert response.status == 401
+    async with page_site(tmp_path) as one:
+        browser = await one.log_in("adam")
+        for value, status_ in ((old[0], 401), (kept[0], 200)):
+            browser.client.cookie_jar.clear()
+            async with browser.client.get("/api/v1/session", headers={"Cookie": f"evce_session={value}"}) as response:
+                assert response.status == status_
+
+
+async def test_status_tells_of_the_page_and_its_certificate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def change(data: dict[str, Any]) -> None:
+        data["web"] = {"listen": "127.0.0.1:0", "tls": "self_made"}
+
+    async with running_site(tmp_path, change=change) as site:
+        status_ = Control(site.daemon).status()
+        page = status_["web"]
+        assert (page["port"], page["pages"]) == (site.daemon.listeners.web.port, 0)
+        der = await asyncio.to_thread(ssl.get_server_certificate, ("127.0.0.1", page["port"]))
+        digest = hashlib.sha256(ssl.PEM_cert_to_DER_cert(der)).hexdigest()
+        assert page["fingerprint"] == f"sha256:{digest}"
+        show_status(status_)
+        shown = " ".join(capsys.readouterr().out.split())
+        assert f"page: port {page['port']}, 0 open, certificate sha256:" in shown

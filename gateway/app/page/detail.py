@@ -90,7 +90,10 @@ class Detail:
         found["seen_s"] = round(self._plant.clock.monotonic() - seen.time, 1)
         if seen.absent:
             return found
-        text = json.dumps(hide(seen.body), indent=2, ensure_ascii=False)
+        try:
+            text = json.dumps(hide(seen.body), indent=2, ensure_ascii=False)
+        except RecursionError:
+            text = "nested too deep to be shown"
         found["document"], found["cut"] = text[:LONGEST_DOCUMENT], len(text) > LONGEST_DOCUMENT
         raw = spec.path(seen.body) if spec.path is not None and seen.body is not None else None
         found["raw"] = None if raw is None else shorten(raw)

@@ -56,6 +56,8 @@ def render(template: str, full_name: str) -> str:
 
 def printable(text: str) -> str:
     """Control characters and half surrogates as underscores, blanks at the ends removed."""
+    if text.isprintable():
+        return text.strip()
     return "".join("_" if unicodedata.category(char) in ("Cc", "Cs") else char for char in text).strip()
 
 

@@ -261,7 +261,7 @@ class BacnetServer:
 
     @property
     def counters(self) -> dict[str, int]:
-        """Requests, errors (Error, Reject, Abort), accepted writes, dropped datagrams, and how much there is of what."""
+        """Requests, errors (Error, Reject, Abort), accepted writes, dropped datagrams, and what there is."""
         traffic, cov = self.traffic, self._parts.cov
         return {
             "requests": traffic.requests,

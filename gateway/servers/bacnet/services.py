@@ -102,8 +102,7 @@ class Shelf:
         """Makes room for a plan of so many steps."""
         self._used += steps
         if self._used > MOST_STEPS:
-            for plans in self._plans:
-                plans.clear()
+            self.clear()
             self._used = steps
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from gateway.addressing import PlacedObject, PlacedPoint, PlacedTrend
 from gateway.engine.history import History
-from gateway.engine.likeness import definition
+from gateway.engine.likeness import Likeness, same_spec
 from gateway.engine.ports import Commands
 from gateway.servers.bacnet.board import Board
 from gateway.servers.bacnet.device import NETWORK_PORT_INSTANCE, DeviceRecord, Identity
@@ -102,9 +102,9 @@ class ObjectStore:
         check_template(template)
         same_names, self._template, before = template == self._template, template, self.revision.objects
         wanted = {object_key(t.object, t.instance): (index, p) for index, p in points for t in p.objects}
-        replaced = False
+        replaced, alike = False, Likeness()
         for record in list(self._objects.values()):
-            if isinstance(record, PointRecord) and not (same_names and _shows(record, wanted.get(record.key))):
+            if isinstance(record, PointRecord) and not (same_names and _shows(record, wanted.get(record.key), alike)):
                 self._remove(record)
                 self.board.remove(record)
                 replaced = True
@@ -202,8 +202,8 @@ class ObjectStore:
         self._by_name[record.name] = record
 
 
-def _shows(record: PointRecord, wanted: tuple[int, PlacedPoint] | None) -> bool:
+def _shows(record: PointRecord, wanted: tuple[int, PlacedPoint] | None, alike: Likeness) -> bool:
     """Whether an object is what is wanted at its place already."""
     if wanted is None or (record.index, record.source) != (wanted[0], wanted[1].name):
         return False
-    return record.spec is wanted[1].spec or definition(record.spec) == definition(wanted[1].spec)
+    return alike.same(record.spec, wanted[1].spec, same_spec)

@@ -45,7 +45,7 @@ class Door:
         most_of_one: int,
         on_stranger: Callable[[str], None] = lambda _host: None,
     ) -> None:
-        self._groups, self._roles, self._counters = tuple(groups), roles, counters
+        self.groups, self._roles, self._counters = tuple(groups), roles, counters
         self._most, self._most_of_one = most, most_of_one
         self._on_stranger = on_stranger
         self._inside: dict[Connection, str] = {}
@@ -71,7 +71,7 @@ class Door:
 
     def admit(self, groups: Sequence[ClientGroup], roles: Mapping[str, str]) -> None:
         """Other groups and roles: whoever is inside is of the group that it would come in by now, or must go."""
-        self._groups, self._roles = tuple(groups), roles
+        self.groups, self._roles = tuple(groups), roles
         for client, host in list(self._inside.items()):
             group = self._group(host, client.role)
             if group is None:
@@ -86,7 +86,7 @@ class Door:
         self._most, self._most_of_one = most, most_of_one
 
     def _group(self, host: str, role: str | None) -> ClientGroup | None:
-        groups = self._groups
+        groups = self.groups
         if role is not None:
             groups = tuple(group for group in groups if group.name == self._roles.get(role))
         return find_group(groups, host)

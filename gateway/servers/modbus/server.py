@@ -254,6 +254,7 @@ class ModbusServer:
             self.secure_port = await self._listen(security.host, security.port, context, sock)
         if old is not None:
             old.close()
+        self._door.admit(self._door.groups, security.roles if security is not None else {})
 
     # -- the end -------------------------------------------------------------------------------------------------
 

@@ -169,7 +169,8 @@ def decode(apdu: bytes) -> Event | None:
         values, rest = rest[1:-1], b""
     assert rest == b""
     text = content[1:].decode()
-    return Event(invoke, process, device, key, stamp, of_class, priority, kind, text, notify, ack, came_from, to, values)
+    about = (device, key, stamp, of_class, priority, kind, text, notify)
+    return Event(invoke, process, *about, ack, came_from, to, values)
 
 
 def context(data: bytes, tag: int) -> tuple[bytes, bytes]:
@@ -198,6 +199,7 @@ class Bms:
         self.sock.setblocking(False)
         self.target, self.name, self.invoke = (HOST, port), name, 0
         self.inbox: list[Event] = []
+        self.frames: list[bytes] = []
 
     @property
     def mac(self) -> bytes:
@@ -210,14 +212,20 @@ class Bms:
     async def apdu_in(self, wait_s: float) -> bytes | None:
         try:
             async with asyncio.timeout(wait_s):
-                return (await asyncio.get_running_loop().sock_recv(self.sock, 2048))[6:]
+                datagram = await asyncio.get_running_loop().sock_recv(self.sock, 2048)
         except TimeoutError:
             return None
+        self.frames.append(datagram)
+        return datagram[6:]
+
+    def send(self, apdu: bytes) -> None:
+        self.frames.append(unicast(apdu))
+        self.sock.sendto(self.frames[-1], self.target)
 
     async def request(self, service: int, body: bytes, size: int = 5) -> str | None:
         """The answer to a confirmed request, without its invoke id."""
         self.invoke = self.invoke % 255 + 1
-        self.sock.sendto(unicast(bytes((0x00, size, self.invoke, service)) + body), self.target)
+        self.send(bytes((0x00, size, self.invoke, service)) + body)
         while (apdu := await self.apdu_in(2.0)) is not None:
             found = decode(apdu)
             if found is None:
@@ -228,7 +236,8 @@ class Bms:
 
     async def read(self, key: int, prop: int, index: int | None = None) -> str:
         """A property's octets; the whole answer for anything but a Complex-ACK."""
-        where = b"\x0c" + key.to_bytes(4, "big") + (b"\x19%c" % prop if prop < 256 else b"\x1a" + prop.to_bytes(2, "big"))
+        where = b"\x0c" + key.to_bytes(4, "big")
+        where += b"\x19%c" % prop if prop < 256 else b"\x1a" + prop.to_bytes(2, "big")
         where += b"" if index is None else b"\x29%c" % index
         answer = await self.request(12, where)
         assert answer is not None
@@ -248,7 +257,7 @@ class Bms:
                 return None
             found = decode(apdu)
         if found.invoke is not None and ack:
-            self.sock.sendto(unicast(bytes((0x20, found.invoke, 2))), self.target)
+            self.send(bytes((0x20, found.invoke, 2)))
         return found
 
     async def must(self) -> Event:

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from gateway.addressing import PlacedDevice
+from gateway.addressing import PlacedDevice, PlacedPoint
 from gateway.servers.bacnet import Keeper, Virtual
 from gateway.servers.bacnet.npdu import address, header, parse
 from gateway.servers.bacnet.rollcall import RollCall
@@ -40,13 +40,18 @@ class Campus:
 
     def add(self, number: int, name: str | None = None) -> None:
         """Serves one more station (or a station under another name)."""
-        device = PlacedDevice(FIRST + number, f"evce/station/{name or f'Bay {number}'}")
+        self.bench.server.place(self.points(number, name))
+
+    def points(self, number: int, name: str | None = None) -> list[tuple[int, PlacedPoint]]:
+        """A station's points, as they are placed."""
+        device, found = PlacedDevice(FIRST + number, f"evce/station/{name or f'Bay {number}'}"), []
         for point, (kind, instance, spec) in SPECS.items():
             full = f"{device.label}/{point}"
             index = self.index.get((number, point))
             if index is None:
                 index = self.index[number, point] = self.bench.table.add(full, spec)
-            self.bench.server.place([(index, replace(placed(full, kind, instance, spec), device=device))])
+            found.append((index, replace(placed(full, kind, instance, spec), device=device)))
+        return found
 
 
 def make_campus(count: int = 3, kept: Kept | None = None, address: str = f"{HOST}:0", **more: Any) -> Campus:

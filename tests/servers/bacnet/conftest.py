@@ -6,8 +6,8 @@ import asyncio
 import json
 import shutil
 import socket
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
@@ -16,15 +16,20 @@ import pytest
 from rusty_bacnet import BACnetClient
 
 from gateway.addressing import PlacedObject, PlacedPoint
+from gateway.core.alarm import AlarmSpec
 from gateway.core.errors import CommandRejected
-from gateway.core.point import CommandSpec, Factor, ObjectSpec, PointSpec, RegisterSpec
+from gateway.core.point import CommandSpec, Factor, KindSpec, ObjectSpec, PointSpec, RegisterSpec
 from gateway.core.priority import Origin, PriorityArray, Slot
 from gateway.core.value import GOOD, Quality, Sample, Value, ValueKind
 from gateway.engine.alarms import Alarms
+from gateway.engine.point_alarms import PointAlarms
 from gateway.engine.ports import Ask
+from gateway.engine.resource import Resource
 from gateway.engine.table import PointTable
-from gateway.servers.bacnet import BacnetServer, Keeper, Terms
+from gateway.servers.bacnet import AlarmTerms, BacnetServer, Keeper, ListKeeper, Terms
+from tests.engine.memory_journal import MemoryJournal
 from tests.servers.bacnet.rusty import Rusty
+from tests.servers.bacnet.wiretap import is_there, tapped
 
 HOST = "127.0.0.1"
 JS = Path(__file__).parent / "js"
@@ -123,6 +128,11 @@ SPECS: dict[str, tuple[str, int, PointSpec]] = {
     "enable": ("binary-output", 7, PointSpec(name="enable", kind=BOOL, command=command())),
     "limit.release": ("binary-value", 7, PointSpec(name="limit.release", kind=NUMBER, writable=True, builtin=True)),
 }
+ALARMS = {
+    "state": AlarmSpec(when=frozenset({3}), faults=True),
+    "current": AlarmSpec(high=Factor(1000.0), deadband=1.0, faults=True),
+}
+ZONE = KindSpec("zone", None, None, None, {}, {}, None, None)
 
 
 @dataclass
@@ -166,8 +176,11 @@ def make_bench(
     networks: Sequence[str] = ("127.0.0.0/8",),
     terms: dict[str, Any] | None = None,
     saved: Mapping[str, Any] | None = None,
+    *,
+    alarmed: bool = False,
     **more: Any,
 ) -> Bench:
+    """A server that does not listen yet; `alarmed`: its states 3 and values over 1000 are alarms."""
     alarms, kept = Alarms(), []
     settled: dict[str, Any] = {"write_networks": [IPv4Network(network) for network in networks], **(terms or {})}
     if "object_name" in more:
@@ -175,6 +188,9 @@ def make_bench(
     clock = FakeClock()
     table = PointTable(clock)
     commands = FakeCommands(table)
+    desk = PointAlarms(table, more.get("clock", clock), MemoryJournal(), alarms) if alarmed else None
+    if desk is not None:
+        settled["alarms"] = AlarmTerms(desk, ListKeeper({}, lambda *_: None))
     given: dict[str, Any] = {
         "address": address,
         "device_instance": 260001,
@@ -191,8 +207,24 @@ def make_bench(
     }
     bench = Bench(clock, table, commands, BacnetServer(**(given | more)), alarms, kept)
     for point, (kind, instance, spec) in SPECS.items():
-        bench.index[point] = bench.add(f"evce/zone/Zone B/{point}", kind, instance, spec)
+        name, alarm = f"evce/zone/Zone B/{point}", ALARMS.get(point)
+        if desk is None or alarm is None:
+            bench.index[point] = bench.add(name, kind, instance, spec)
+            continue
+        watched = replace(spec, alarm=alarm)
+        bench.index[point] = index = table.add(name, watched)
+        desk.learn(Resource("evce", ZONE, "Zone B", "1", None, {point: index}))
+        bench.server.place([(index, placed(name, kind, instance, watched))])
     return bench
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_frame_is_malformed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Whatever the gateway sent in these tests, tshark finds nothing wrong with it."""
+    with tapped() as tap:
+        yield
+    if is_there() and tap.frames:
+        assert tap.wrong(tmp_path_factory.mktemp("wiretap") / "sent.pcap") == []
 
 
 @pytest.fixture

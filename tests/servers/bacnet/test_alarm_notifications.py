@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import struct
 import time
 from collections.abc import AsyncIterator
 
@@ -121,13 +120,16 @@ async def test_a_recipient_gets_only_the_changes_days_and_hours_it_wants(rig: Al
     everything, never, tomorrow, earlier, ends = clients
     now = (local.tm_hour, local.tm_min, 0, 0)
     try:
-        assert await everything.enter(
-            everything.destination(days=today),
-            never.destination(transitions=(False, True, False)),
-            tomorrow.destination(days=tuple(not day for day in today)),
-            earlier.destination(hours=(now, (255, 255, 255, 255))),
-            ends.destination(transitions=(False, False, True)),
-        ) == "200f"
+        assert (
+            await everything.enter(
+                everything.destination(days=today),
+                never.destination(transitions=(False, True, False)),
+                tomorrow.destination(days=tuple(not day for day in today)),
+                earlier.destination(hours=(now, (255, 255, 255, 255))),
+                ends.destination(transitions=(False, False, True)),
+            )
+            == "200f"
+        )
         rig.set("connected", False)
         rig.set("connected", True)
         assert [(await everything.must()).to for _ in range(2)] == [OFF, NORMAL]
@@ -341,5 +343,3 @@ async def test_a_list_outlives_a_restart_until_the_configuration_has_another_one
     finally:
         bms.sock.close()
         await rig.server.stop()
-
-

@@ -137,9 +137,7 @@ async def test_nothing_of_it_is_writable(rig: AlarmRig, bms: Bms) -> None:
 
 
 async def test_classes_of_the_configuration_are_objects_of_their_own() -> None:
-    rig = AlarmRig(
-        classes=[ClassConfig(3, "Urgent", (1, 2, 3), (True, True, True)), ClassConfig(4, "Other")]
-    )
+    rig = AlarmRig(classes=[ClassConfig(3, "Urgent", (1, 2, 3), (True, True, True)), ClassConfig(4, "Other")])
     await rig.life()
     bms = Bms(rig.server.port)
     try:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from rusty_bacnet import (
@@ -19,6 +21,8 @@ from gateway.core.value import BAD
 from gateway.servers.bacnet import ClassConfig
 from tests.servers.bacnet.alarm_rig import CLASS, CONNECTED, CURRENT, LIMIT, STATUS, AlarmRig, Bms
 from tests.servers.bacnet.js_bms import JsBms
+from tests.servers.bacnet.test_trend_peers import capture
+from tests.site import run_program
 
 NORMAL, FAULT, OFF, HIGH, LOW = range(5)
 NEVER = "2ea4ffffffffb4ffffffff2f"
@@ -188,8 +192,9 @@ async def test_rusty_reads_the_summaries_and_acknowledges(rig: AlarmRig) -> None
         assert [(item["object_id"], item["alarm_state"]) for item in summary] == [(station, EventState.OFFNORMAL)]
         info = await client.get_event_information(address)
         assert info.startswith(b"\x0e\x0c\x03\x40\x00\x05\x19\x02\x2a\x05\x60\x3e"), "the raw octets, as it gives them"
+        number = BACnetTimeStamp.sequence_number(0)
         with pytest.raises(BacnetProtocolError) as refused:
-            await client.acknowledge_alarm(address, 1, station, EventState.OFFNORMAL, "rusty")
+            await client.acknowledge_alarm_request(address, 1, station, EventState.OFFNORMAL, number, "rusty", exact)
         assert (refused.value.error_class, refused.value.error_code) == (5, 14)
         await client.acknowledge_alarm_request(address, 1, station, EventState.OFFNORMAL, exact, "Rusty Röst", exact)
     assert rig.journal.evidence[-1].origin.user == "Rusty Röst"
@@ -240,3 +245,40 @@ async def test_js_acknowledges_where_it_is_asked_to() -> None:
     finally:
         bms.sock.close()
         await rig.server.stop()
+
+
+async def test_wireshark_finds_nothing_malformed(rig: AlarmRig, bms: Bms, tmp_path: Path) -> None:
+    if shutil.which("tshark") is None:
+        pytest.skip("tshark is not installed")
+    assert await bms.request(8, b"\x0c\x03\xc0\x00\x01\x19\x66\x3e%b\x3f" % bms.destination().octets) == "2008"
+    await bms.enter(bms.destination(confirmed=True))
+    rig.faulted()
+    told = await bms.must()
+    rig.set("current", 61.5)
+    rig.set("connected", False)
+    for _ in range(2):
+        await bms.must()
+    await bms.acknowledge(STATUS, OFF, told.stamp)
+    assert (await bms.must()).notify == 2
+    await bms.acknowledge(STATUS, HIGH, told.stamp)
+    for prop in (0, 7, 17, 35, 72, 102, 113, 130, 351, 353):
+        await bms.read(CLASS if prop == 102 else STATUS, prop)
+    await bms.request(29, b"")
+    await bms.request(3, b"")
+    rig.set("status", None, BAD, "no answer")
+    rig.set("status", 1)
+    for _ in range(2):
+        await bms.must()
+    await bms.request(9, b"\x0c\x03\xc0\x00\x01\x19\x66\x3e%b\x3f" % bms.destination(process=99).octets)
+    file = tmp_path / "alarms.pcap"
+    file.write_bytes(capture(bms.frames))
+    fields = ["-T", "fields", "-e", "_ws.malformed", "-e", "_ws.expert.message", "-e", "bacapp.type"]
+    code, out, err = await run_program("tshark", "-r", str(file), *fields)
+    assert code == 0, err
+    wrong = [line for line in out.splitlines() if not line.startswith("\t\t")]
+    assert wrong == []
+    assert len(out.splitlines()) == len(bms.frames) > 40
+    _, details, _ = await run_program("tshark", "-r", str(file), "-V")
+    assert "Station faulted: Faulted" in details
+    for word in ("high-limit", "offnormal", "change-of-reliability", "out-of-range", "change-of-state"):
+        assert word in details.lower().replace(" ", "-"), word

@@ -248,8 +248,12 @@ async def test_a_network_number_used_twice_is_an_alarm(claim: str) -> None:
         "0108 00c8 00 1008",
         "0128 ffff 00",
         "0108 ffff 01 01 1008",
-    ]
-    + ["0120 0000 00 ff 1008", "0120 00c8 09 0102", "0220ffff00ff1008", "0180", "0108 0000 01 01 1008"],
+        "0120 0000 00 ff 1008",
+        "0120 00c8 09 0102",
+        "0220ffff00ff1008",
+        "0180",
+        "0108 0000 01 01 1008",
+    ],
 )
 async def test_malformed_headers_are_dropped(npdu: str) -> None:
     async with running(1) as (campus, client):

@@ -144,9 +144,10 @@ async def test_device_object(bench, rusty):
         P.LOCATION: "Car Park",
     }
     assert {prop: await rusty.read(DEVICE, prop) for prop in expected} == expected
-    assert bits(await rusty.read(DEVICE, P.PROTOCOL_SERVICES_SUPPORTED)) == [5, 12, 14, 15, 16, 17, 32, 33, 34, 36, 38]
+    services = bits(await rusty.read(DEVICE, P.PROTOCOL_SERVICES_SUPPORTED))
+    assert services == [0, 3, 5, 8, 9, 12, 14, 15, 16, 17, 32, 33, 34, 35, 36, 38, 39]
     types = bits(await rusty.read(DEVICE, P.PROTOCOL_OBJECT_TYPES_SUPPORTED))
-    assert types == [0, 1, 2, 3, 4, 5, 8, 13, 14, 19, 40, 56]
+    assert types == [0, 1, 2, 3, 4, 5, 8, 13, 14, 15, 19, 20, 40, 56]
     assert await rusty.read(PORT, P.BACNET_IP_UDP_PORT) == bench.server.port
     assert await rusty.read(PORT, P.MAC_ADDRESS) == b"\x7f\x00\x00\x01" + bench.server.port.to_bytes(2, "big")
 

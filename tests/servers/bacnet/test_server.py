@@ -108,6 +108,7 @@ async def test_counters_and_clients(bench, raw) -> None:
         "errors": 2,
         "writes": 0,
         "dropped": 1,
+        "devices": 1,
         "objects": 2 + len(bench.index),
         "subscriptions": 0,
         "notifications": 0,
@@ -186,7 +187,7 @@ async def test_what_requests_mean_is_kept_within_bounds(bench) -> None:
     reads = bench.server._parts.reads
     for index in range(70_000):
         reads.answer(12, 1, bytes.fromhex("0c023fffff194c") + b"\x2b" + index.to_bytes(3, "big"))
-    assert reads._kept <= MOST_STEPS
+    assert reads._shelf._used <= MOST_STEPS
     assert len(reads._single) <= MOST_STEPS
 
 

@@ -141,7 +141,9 @@ async def test_a_bms_in_the_subnet_finds_reads_and_writes_what_is_behind_the_rou
     run = (sys.executable, "-m", "gateway", "run", "-c", str(config))
     talk = (sys.executable, str(HERE / "subnet_client.py"), BMS, BROADCAST, str(3 + STATIONS), str(FIRST + 1))
     async with capture(subnet, file), program(subnet.gateway, *run, env=environment, stdout=PIPE) as gateway:
-        await until((tmp_path / "state" / "control.sock").exists)
+        ready = tmp_path / "state" / "control.sock"
+        await until(lambda: ready.exists() or gateway.returncode is not None)
+        assert gateway.returncode is None, "the gateway did not start"
         async with program(subnet.bms, *talk, str(instance), stdout=PIPE) as bms:
             async with asyncio.timeout(25):
                 out, err = await bms.communicate()

@@ -10,16 +10,24 @@ from pathlib import Path
 import pytest
 from rusty_bacnet import BACnetClient, ObjectIdentifier, ObjectType, PropertyValue
 
-from gateway.core.value import BAD, CONFIG_ERROR, STALE
+from gateway.addressing import PlacedDevice, PlacedObject, PlacedPoint, PlacedTrend
+from gateway.app.trends import recorder_of
+from gateway.core.point import ObjectSpec
+from gateway.core.value import BAD, CONFIG_ERROR, GOOD, STALE, Sample
+from gateway.engine.resource import Resource
 from gateway.servers.bacnet.read_range import ReadRanges
+from tests.servers.bacnet.campus import FIRST, running
 from tests.servers.bacnet.rusty import P, Rusty
 from tests.servers.bacnet.trends import (
+    POINTS,
+    ZONE,
     Raw,
     Reader,
     TrendBench,
     by_position,
     by_sequence,
     by_time,
+    decode,
     place,
     read_range,
     trend_bench,
@@ -304,6 +312,30 @@ async def test_a_mutated_request_always_has_an_answer(trends: TrendBench) -> Non
         answer = await ranges.answer(26, 1, bytes(body[: chance.randint(1, 60)]), chance.choice((50, 480, 1476)))
         kinds.add(answer[0] >> 4)
     assert kinds == {3, 5, 6}
+
+
+async def test_a_virtual_device_has_logs_of_its_own(tmp_path: Path) -> None:
+    async with running(2) as (campus, router):
+        bench = campus.bench
+        recorder = recorder_of(tmp_path, bench.table, bench.clock, bench.alarms)
+        await recorder.open()
+        bench.server._board.history = recorder
+        _, _, spec = POINTS["plugged"]
+        for number in (0, 1):
+            index = bench.table.add(f"evce/station/Bay {number}/plugged", spec)
+            target = PlacedObject("binary-input", 50, ObjectSpec("binary-input", 0))
+            device = PlacedDevice(FIRST + number, f"evce/station/Bay {number}")
+            trend = PlacedTrend(501, target)
+            point = PlacedPoint(f"{device.label}/plugged", spec, (), (target,), trend, device)
+            recorder.learn(Resource("evce", ZONE, device.label, "1", None, block=number), [(index, point)])
+            bench.server.place([(index, point)])
+            bench.table.update([(index, Sample(bool(number), GOOD, "", 0.0))])
+        for number in (0, 1):
+            heard = await router.ask(number, read_range(501), wait_s=2.0)
+            assert heard is not None
+            assert heard.device == FIRST + number
+            assert decode(heard.body, 501).values == [number]
+        await recorder.close()
 
 
 # -- writes ------------------------------------------------------------------------------------------------------------

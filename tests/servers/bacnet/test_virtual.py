@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from gateway.core.value import GOOD, Sample
+from gateway.servers.bacnet import services
 from gateway.servers.bacnet.management import SILENCED
 from gateway.servers.bacnet.presence import DUPLICATE
 from tests.servers.bacnet.campus import (
@@ -220,6 +221,27 @@ async def test_a_new_device_introduces_itself(monkeypatch: pytest.MonkeyPatch) -
         assert said == [FIRST + 5]
 
 
+async def test_a_reload_keeps_devices_and_the_subscriptions_to_them() -> None:
+    async with running(3) as (campus, client):
+        for number in (0, 2):
+            assert await client.ask(number, SUBSCRIBE.format(3, key(ANALOG_INPUT, 0), 0)) is not None
+            assert await client.hear() is not None
+        server = campus.bench.server
+        server.rebuild([*campus.points(0), *campus.points(1), *campus.points(5)], "{name}.{point}")
+        assert server.counters["devices"] == 1 + 3
+        assert server.counters["subscriptions"] == 1, "that to a device which is no more is over"
+        assert await client.ask(2, f"0205 05 0c 0c{key(DEVICE, 4194303)} 194d", wait_s=0.2) is None
+        client.send(destined(WHO_IS, NETWORK))
+        assert [heard.device for heard in await client.hear_all(3)] == [FIRST, FIRST + 1, FIRST + 5]
+        assert text(await client.read(0, ANALOG_INPUT, 0, OBJECT_NAME)) == "Bay 0.current"
+        campus.bench.pass_time(1.0)
+        campus.bench.table.update([(campus.index[0, "current"], Sample(6.0, GOOD, "", 0.0))])
+        heard = await client.hear(2.0)
+        assert heard is not None
+        assert heard.device == FIRST
+        assert b"\x44\x40\xc0\x00\x00" in heard.body
+
+
 async def test_names_are_unique_whatever_the_template_gives() -> None:
     async with running(3, device_name="{source}") as (_, client):
         names = [text(await client.read(number, DEVICE, FIRST + number, OBJECT_NAME)) for number in range(3)]
@@ -239,6 +261,19 @@ async def test_B08_a_virtual_devices_number_used_twice_is_an_alarm() -> None:
             campus.bench.pass_time(61.0)
             await asyncio.sleep(0.02)
         await until(lambda: DUPLICATE not in campus.bench.alarms, 3.0)
+
+
+async def test_what_requests_mean_is_kept_within_one_bound_for_all_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(services, "MOST_STEPS", 20)
+    async with running(8) as (campus, client):
+        for invoke in range(5):
+            for number in range(8):
+                await client.read(number, ANALOG_INPUT, invoke % 2, PRESENT_VALUE, invoke)
+        fleet = campus.bench.server.fleet
+        assert fleet is not None
+        reads = [device.responder.parts.reads for device in fleet if device.responder is not None]
+        assert len(reads) == 8
+        assert 0 < sum(len(each._single) for each in reads) <= 20
 
 
 async def test_nobody_is_served_who_is_not_there() -> None:

@@ -85,7 +85,7 @@ async def test_M08_a_client_that_asks_seldom_stays_whatever_busy_others_open(ben
 
 
 async def test_a_groups_cap_is_for_all_connections_of_an_address_together(bench: Bench) -> None:
-    await bench.serve(groups=[replace(BMS, requests_per_s=4.0)])
+    await bench.serve(groups=[replace(BMS, requests_per_s=10.0)])
     loop = asyncio.get_running_loop()
     began = loop.time()
 
@@ -93,12 +93,12 @@ async def test_a_groups_cap_is_for_all_connections_of_an_address_together(bench:
         for _ in range(times):
             assert (await wire.ask(read(0, 1)))[0] == 3
 
-    await asyncio.gather(*[ask(await bench.connect(), 3) for _ in range(3)])
+    await asyncio.gather(*[ask(await bench.connect(), 6) for _ in range(3)])
     free = await bench.connect(source="127.0.0.2")
     await ask(free, 1)
     took, began = loop.time() - began, loop.time()
     assert took > 0.4
-    for _ in range(3):
+    for _ in range(6):
         wire = await bench.connect()
         await ask(wire, 1)
         wire.writer.transport.abort()
@@ -115,6 +115,16 @@ async def test_a_client_over_its_groups_cap_waits_and_loses_nothing(bench: Bench
         assert (await slow.frame())[0] == number
     assert loop.time() - began > 0.9
     assert server.counters.throttled >= 2
+
+
+async def test_a_client_that_waits_for_its_cap_is_neither_idle_nor_late(bench: Bench) -> None:
+    server = await bench.serve(groups=[replace(BMS, requests_per_s=4.0)], half_frame_s=0.1, idle_s=0.1)
+    wire, last = await bench.connect(), adu(9, read(0, 1))
+    wire.send(b"".join(adu(number, read(0, 1)) for number in range(5)) + last[:7])
+    assert [(await wire.frame())[0] for _ in range(5)] == list(range(5))
+    wire.send(last[7:])
+    assert (await wire.frame())[0] == 9
+    assert (server.counters.half_frames, server.counters.idle) == (0, 0)
 
 
 def test_a_second_of_requests_may_come_at_once_and_then_each_waits_its_turn() -> None:

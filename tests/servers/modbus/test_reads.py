@@ -8,10 +8,12 @@ from ipaddress import ip_network
 
 import pytest
 
-from gateway.addressing import Span
+from gateway.addressing import PlacedPoint, PlacedRegister, Span
+from gateway.core.point import RegisterSpec
+from gateway.core.registers import parse_register_type
 from gateway.core.value import BAD, CONFIG_ERROR, STALE, Value
 from gateway.servers.modbus import ClientGroup
-from tests.servers.modbus.conftest import LOCAL, Bench, read
+from tests.servers.modbus.conftest import LOCAL, SPANS, Bench, read
 
 STRICT = ClientGroup("strict", LOCAL, 11, write=False, gaps="strict")
 
@@ -131,6 +133,21 @@ async def test_a_read_asked_again_follows_its_registers(bench: Bench) -> None:
     bench.set(bench.point("late", (1002, "uint16")), 7)
     for wire in (client, strict, strict):
         assert words(await wire.ask(asked)) == bytes.fromhex("0002 0000 0007")
+
+
+async def test_a_read_asked_again_after_a_reload_is_of_the_new_map(bench: Bench) -> None:
+    server = await bench.serve()
+    point = bench.point("p", (1000, "uint16"))
+    bench.set(point, 7)
+    client = await bench.connect()
+    for _ in range(2):
+        assert words(await client.ask(read(1000, 2))) == bytes.fromhex("0007 ffff")
+    kind = parse_register_type("uint16")
+    assert kind is not None
+    spec = RegisterSpec(at=0, type=kind, scale=1, word_order="big", byte_order="big", on_loss="nan")
+    moved = PlacedPoint("p", bench.table.specs[point], (PlacedRegister(1, 1001, spec),), ())
+    server.rebuild([(point, moved)], SPANS, one_unit=True, unit=1, common=None)
+    assert words(await client.ask(read(1000, 2))) == bytes.fromhex("ffff 0007")
 
 
 async def test_one_point_in_several_encodings(bench: Bench) -> None:

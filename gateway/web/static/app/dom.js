@@ -1,0 +1,125 @@
+// Elements, texts and numbers. Nothing here makes HTML out of a string: names come from products and hold anything.
+
+export function h(what, properties = {}, ...children) {
+  const [tag, ...classes] = what.split(".");
+  const element = document.createElement(tag);
+  if (classes.length) element.className = classes.join(" ");
+  for (const [name, value] of Object.entries(properties)) {
+    if (value === null || value === undefined || value === false) continue;
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (name === "data") Object.assign(element.dataset, value);
+    else if (name in element && !name.includes("-") && typeof element[name] !== "object") element[name] = value;
+    else element.setAttribute(name, value === true ? "" : value);
+  }
+  append(element, children);
+  return element;
+}
+
+export function fill(element, ...children) {
+  element.replaceChildren();
+  append(element, children);
+  return element;
+}
+
+function append(element, children) {
+  for (const child of children.flat(3)) {
+    if (child === null || child === undefined || child === false || child === "") continue;
+    element.append(child instanceof Node ? child : String(child));
+  }
+}
+
+const SVG = "http://www.w3.org/2000/svg";
+
+export function svg(tag, attributes = {}, ...children) {
+  const element = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value !== null && value !== undefined) element.setAttribute(name, value);
+  }
+  append(element, children);
+  return element;
+}
+
+export function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+// -- texts ------------------------------------------------------------------------------------------------------------
+
+const plain = new Intl.NumberFormat("en", { maximumFractionDigits: 2, useGrouping: false });
+const fine = new Intl.NumberFormat("en", { maximumSignificantDigits: 4, useGrouping: false });
+
+export function number(value) {
+  if (typeof value !== "number") return String(value);
+  return value !== 0 && Math.abs(value) < 0.1 ? fine.format(value) : plain.format(value);
+}
+
+// A value as people read it: the text of a state, yes or no, or a number; a dash for none.
+export function shown(value, text = null) {
+  if (value === null || value === undefined) return "–";
+  if (text !== null && text !== undefined && text !== "") return `${text} (${value})`;
+  if (typeof value === "boolean") return value ? "yes" : "no";
+  return typeof value === "number" ? number(value) : String(value);
+}
+
+export function withUnit(value, unit, text = null) {
+  const said = shown(value, text);
+  return unit && said !== "–" ? `${said} ${unit}` : said;
+}
+
+export function duration(seconds) {
+  if (seconds === null || seconds === undefined) return "–";
+  const whole = Math.max(0, Math.round(seconds));
+  if (whole < 60) return `${whole} s`;
+  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
+  if (whole < 86400) return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
+  return `${Math.floor(whole / 86400)} d ${Math.floor((whole % 86400) / 3600)} h`;
+}
+
+export function clock(unixSeconds) {
+  return new Date(unixSeconds * 1000).toLocaleTimeString("en-GB");
+}
+
+export function moment(iso) {
+  const date = new Date(iso);
+  return Number.isNaN(date.getTime()) ? iso : date.toLocaleString("sv-SE");
+}
+
+export function plural(count, one, many = `${one}s`) {
+  return `${count} ${count === 1 ? one : many}`;
+}
+
+export function sentence(text) {
+  if (!text) return "";
+  return text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?:]$/.test(text) ? "" : ".");
+}
+
+// -- states: a shape, a colour and a word ------------------------------------------------------------------------------
+
+const SHAPES = { ok: "●", warn: "▲", bad: "■", grave: "◆", off: "○" };
+
+export function badge(level, text) {
+  return h(`span.badge.${level}`, {}, h("span.shape", { "aria-hidden": "true" }, SHAPES[level] || "●"), text);
+}
+
+export const QUALITY = {
+  good: ["ok", "good"], stale: ["warn", "stale"], bad: ["bad", "bad"], config_error: ["grave", "config error"],
+};
+
+export const STATUS = {
+  idle: "off", pending: "warn", sending: "warn", "in force": "ok", verifying: "warn", retrying: "bad", blocked: "bad",
+  rejected: "bad", overridden: "bad", "dry run": "warn",
+};
+
+export const AUTHORITY = { init: "off", autonomous: "off", controlled: "ok", failsafe: "grave", inhibited: "grave" };
+
+export function modbusText(modbus) {
+  if (!modbus) return "–";
+  const bit = modbus.bit === undefined || modbus.bit === null ? "" : `.${modbus.bit}`;
+  const holding = modbus.holding ? ` · ${modbus.holding}` : "";
+  const input = modbus.input ? ` · ${modbus.input}` : "";
+  return `${modbus.register}${bit}${holding}${input}${modbus.unit > 1 ? ` · unit ${modbus.unit}` : ""}`;
+}
+
+export function bacnetText(bacnet) {
+  return bacnet ? `${bacnet.object} ${bacnet.instance}` : "–";
+}

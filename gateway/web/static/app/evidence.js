@@ -1,0 +1,93 @@
+// The chain of records: who asked what, and what became of it; verified, exported, printed.
+
+import { address, get } from "./api.js";
+import { badge, fill, h, moment, plural } from "./dom.js";
+import { table } from "./overview.js";
+
+const EVENTS = ["accepted", "refused", "released", "sent", "verified", "failsafe", "login", "login_failed"];
+
+export const evidence = {
+  title: "Evidence",
+  topic: "none",
+  show(main, app) {
+    const view = new Evidence(main, app);
+    view.load();
+    return { leave: () => {} };
+  },
+};
+
+class Evidence {
+  constructor(main) {
+    this.point = h("input", { type: "search", placeholder: "part of a point's name" });
+    this.event = h("input", { list: "events", placeholder: "every event" });
+    this.since = h("input", { type: "datetime-local", step: "1" });
+    this.until = h("input", { type: "datetime-local", step: "1" });
+    this.list = h("div");
+    this.verdict = h("p", { role: "status" });
+    this.csv = h("a.button", { href: "#", download: "evidence.csv" }, "Save as CSV");
+    this.report = h("select", { "aria-label": "Point of the report" });
+    this.records = [];
+    const change = () => this.load();
+    for (const field of [this.point, this.event, this.since, this.until]) field.addEventListener("change", change);
+    main.append(h("h1", {}, "Evidence"),
+      h("form.filters", { role: "search", onsubmit: (event) => { event.preventDefault(); this.load(); } },
+        h("label", {}, "Point", this.point), h("label", {}, "Event", this.event), h("label", {}, "Since", this.since), h("label", {}, "Until", this.until),
+        h("button", { type: "submit" }, "Filter")),
+      h("datalist", { id: "events" }, EVENTS.map((name) => h("option", { value: name }))),
+      h("div.row", {}, h("button", { type: "button", onclick: () => this.verify() }, "Verify the chain"), this.csv),
+      this.verdict,
+      h("section.panel", {}, h("h2", {}, "Report of a reduction"), h("p.hint", {}, "Asked, in force, and measured before and after, in the time above; opens for printing."),
+        h("form.inline", { onsubmit: (event) => this.open(event) }, h("label", {}, "Point", this.report), h("button", { type: "submit" }, "Open the report"))),
+      h("section.panel", {}, h("h2", {}, "Records"), this.list));
+    get("commands").then(({ commands }) => fill(this.report, commands.map((command) => h("option", { value: command.point }, command.point)))).catch(() => {});
+  }
+
+  get wanted() {
+    const iso = (field) => (field.value ? new Date(field.value).toISOString() : "");
+    return { point: this.point.value, event: this.event.value, since: iso(this.since), until: iso(this.until) };
+  }
+
+  async load(before = null) {
+    this.csv.href = address("evidence/csv", this.wanted);
+    try {
+      const found = await get("evidence", { ...this.wanted, before });
+      this.records = before === null ? found.records : [...this.records, ...found.records];
+      const last = this.records.at(-1);
+      const more = found.more && last ? h("button", { type: "button", onclick: () => this.load(last.seq) }, "Show older records") : null;
+      fill(this.list, found.broken ? h("p", {}, badge("bad", found.broken)) : null, this.records.length ? rows(this.records) : h("p.hint", {}, "No record."), more);
+    } catch (error) {
+      fill(this.list, h("p.error", { role: "alert" }, error.message));
+    }
+  }
+
+  async verify() {
+    fill(this.verdict, "Verifying …");
+    try {
+      const said = await get("evidence/verify");
+      const text = said.good ? `The chain is whole: ${plural(said.records, "record")}, the last is number ${said.last}, hash ${said.hash.slice(0, 16)}…`
+        : `Broken at ${said.broken_at ?? "its beginning"}: ${said.broken}`;
+      fill(this.verdict, badge(said.good ? "ok" : "bad", text), (said.admitted || []).map((line) => h("span.hint", {}, ` ${line}`)));
+    } catch (error) {
+      fill(this.verdict, h("span.error", {}, error.message));
+    }
+  }
+
+  open(event) {
+    event.preventDefault();
+    const { since, until } = this.wanted;
+    if (this.report.value) window.open(address("evidence/report", { point: this.report.value, since, until }), "_blank", "noopener");
+  }
+}
+
+function rows(records) {
+  const head = ["Number", "Time", "Event", "Point", "Slot", "Old", "New", "By", "Answer", "Applied"];
+  return table(head, records.map((record) => h("tr", {},
+    h("th", { scope: "row" }, record.seq),
+    h("td.nowrap", {}, moment(record.utc)),
+    h("td", {}, record.event),
+    h("td", {}, record.point),
+    h("td.number", {}, record.slot || ""),
+    h("td", {}, record.old), h("td", {}, record.new),
+    h("td", {}, [record.protocol, record.client, record.user].filter(Boolean).join(" · ")),
+    h("td.answer", {}, record.answer), h("td", {}, record.applied))));
+}

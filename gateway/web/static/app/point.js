@@ -1,0 +1,112 @@
+// One point in a drawer: its addresses, where its value comes from, why it is bad; out of service and back.
+
+import { get, post } from "./api.js";
+import { badge, bacnetText, duration, fill, h, sentence, withUnit, QUALITY } from "./dom.js";
+import { confirmed } from "./confirm.js";
+
+export async function openPoint(app, name) {
+  const body = h("div.body", {}, h("p.hint", {}, "Loading …"));
+  const close = () => {
+    clearInterval(timer);
+    dialog.close();
+    dialog.remove();
+  };
+  const dialog = h("dialog.drawer", { "aria-label": `Point ${name}`, onclose: () => { clearInterval(timer); dialog.remove(); } },
+    h("header", {}, h("h2", {}, name), h("button.small", { type: "button", onclick: close }, "Close")), body);
+  document.body.append(dialog);
+  dialog.showModal();
+  const show = (point) => fill(body, described(app, point, show));
+  const load = () => get("point", { point: name }).then(show).catch((error) => fill(body, h("p.error", { role: "alert" }, error.message)));
+  let timer = 0;
+  await load();
+  timer = setInterval(() => {
+    if (!body.contains(document.activeElement) || document.activeElement === body) load();
+  }, 3000);
+}
+
+function described(app, point, show) {
+  const [level, text] = QUALITY[point.quality] || ["bad", point.quality || "not read"];
+  return [
+    h("p.now", {}, h("strong.big", {}, withUnit(point.value, point.unit, point.text)), " ", badge(level, text),
+      point.age_s === null ? null : h("span.hint", {}, ` ${duration(point.age_s)} old`)),
+    point.reason ? h("p.reason", {}, sentence(point.reason)) : null,
+    point.description ? h("p", {}, sentence(point.description)) : null,
+    addresses(point), origin(point.origin), forcing(app, point, show),
+  ];
+}
+
+function addresses(point) {
+  const rows = (point.registers || []).map((place) => h("tr", {},
+    h("td.number", {}, place.unit), h("td.number", {}, bitted(place)), h("td.number", {}, place.one_based), h("td.number", {}, place.holding),
+    h("td.number", {}, place.input), h("td", {}, place.type)));
+  const states = Object.entries(point.texts || {});
+  return h("section", {}, h("h3", {}, "Addresses"),
+    rows.length ? h("div.scroll", { tabindex: "0", role: "region", "aria-label": "Modbus registers" }, h("table", {}, h("thead", {}, h("tr", {},
+      ["Unit", "0-based", "1-based", "Holding", "Input", "Type"].map((title) => h("th", { scope: "col" }, title)))), h("tbody", {}, rows))) : h("p.hint", {}, "No Modbus register."),
+    h("p", {}, (point.objects || []).length ? `BACnet: ${point.objects.map(bacnetText).join(", ")}` : "No BACnet object."),
+    states.length ? h("p", {}, `States: ${states.map(([name, code]) => `${code} ${name}`).join(", ")}`) : null);
+}
+
+function bitted(place) {
+  return place.bit === undefined || place.bit === null ? place.register : `${place.register}.${place.bit}`;
+}
+
+function origin(from) {
+  const rows = [["How", from.how], ["Request", from.request], ["Every", from.every_s ? duration(from.every_s) : null],
+    ["Path", from.path], ["Path finds", from.raw], ["Scale", from.scale === "1" ? null : from.scale], ["Offset", from.offset === "0" ? null : from.offset],
+    ["Answer seen", from.seen_s === null || from.seen_s === undefined ? null : `${duration(from.seen_s)} ago`]];
+  return h("section", {}, h("h3", {}, "Where it comes from"),
+    h("dl.pairs", {}, rows.filter(([, value]) => value !== null && value !== undefined && value !== "").map(([name, value]) => [h("dt", {}, name), h("dd.mono", {}, value)])),
+    from.document ? h("details", { open: true }, h("summary", {}, "The product's JSON, secrets taken out", from.cut ? " (cut)" : ""), h("pre.json", { tabindex: "0" }, from.document)) : null);
+}
+
+function forcing(app, point, show) {
+  if (point.forced_by) {
+    const said = `Out of service: set by ${point.forced_by.user || "somebody"}, ends in ${duration(point.forced_by.left_s)}.`;
+    return h("section", {}, h("h3", {}, "Out of service"), h("p", {}, badge("grave", said)),
+      app.mayCommand ? h("button", { type: "button", onclick: () => act(app, show, "unforce", { point: point.point }) }, "Back into service") : null);
+  }
+  if (!app.mayCommand || point.force_obstacle) return null;
+  const field = input(point);
+  const submit = async (event) => {
+    event.preventDefault();
+    const value = field.read();
+    if (value === null) return;
+    const lines = [`${point.point} will show ${withUnit(value, point.unit)} on Modbus, BACnet and here, whatever the product says.`,
+      "It ends after an hour, or when you bring it back.", "For a check-out only: nothing is sent to the product."];
+    if (await confirmed("Take this point out of service?", lines, "Take out of service", true)) await act(app, show, "force", { point: point.point, value });
+  };
+  return h("section", {}, h("h3", {}, "Out of service, for a check-out"),
+    h("form.inline", { onsubmit: submit }, h("label", {}, `Value to show${point.unit ? ` (${point.unit})` : ""}`, field.element), h("button.danger", { type: "submit" }, "Take out of service")));
+}
+
+async function act(app, show, what, body) {
+  try {
+    show(await post(what, body));
+    app.toast(what === "force" ? "Out of service." : "Back in service.");
+  } catch (error) {
+    app.toast(error.message, "bad");
+  }
+}
+
+// The control that fits a point's type, and how its value is read.
+export function input(point) {
+  const states = Object.keys(point.texts || {});
+  if (states.length) {
+    const element = h("select", { required: true }, states.map((name) => h("option", { value: name }, name)));
+    return { element, read: () => element.value };
+  }
+  if (point.type === "bool") {
+    const element = h("select", { required: true }, h("option", { value: "true" }, "yes"), h("option", { value: "false" }, "no"));
+    return { element, read: () => element.value === "true" };
+  }
+  if (point.type === "string") {
+    const element = h("input", { required: true });
+    return { element, read: () => element.value };
+  }
+  const element = h("input", { type: "number", step: "any", required: true, inputMode: "decimal" });
+  if (point.low !== undefined && point.low !== null) element.min = point.stop_allowed ? Math.min(0, point.low) : point.low;
+  if (point.high !== undefined && point.high !== null) element.max = point.high;
+  return { element, read: () => (element.value === "" || Number.isNaN(element.valueAsNumber) ? null : element.valueAsNumber) };
+}
+
