@@ -42,6 +42,8 @@ FLAGS = (
     "a point is out of service",
 )
 HEADER_INSTANCES = Region(0, HEADER_COUNT, 1)
+HASH_INSTANCE = Region(3, 1, 1)
+"""The map hash as a CharacterString Value, at the number of its register."""
 HEARTBEAT_AT = 7
 """Where the gateway's own heartbeat is."""
 HEARTBEAT, HEARTBEAT_AGE = "bms_heartbeat", "bms_heartbeat_age_s"
@@ -267,7 +269,7 @@ def gateway_kind(
         "",
         kind=ValueKind.STRING,
         description="the map hash in hexadecimal, as every export has it",
-        obj=("characterstring-value", 3),
+        obj=("characterstring-value", HASH_INSTANCE.first),
     )
     points[HEARTBEAT] = words.point(
         HEARTBEAT,

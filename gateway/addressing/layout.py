@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway.addressing.builtin import (
+    HASH_INSTANCE,
     HEADER_COUNT,
     HEADER_INSTANCES,
     SOURCE_INSTANCES,
@@ -108,7 +109,7 @@ def region_faults(kinds: Sequence[tuple[str, str, KindSpec]], *, heartbeat: bool
     }
     for obj in ("analog-input", "binary-input", "multi-state-input", "characterstring-value"):
         taken[obj] = [("the built-in resource source", SOURCE_INSTANCES)]
-    taken["characterstring-value"].append(("the header", HEADER_INSTANCES))
+    taken["characterstring-value"].append(("the header", HASH_INSTANCE))
     for obj in ("analog-input", "analog-value") if heartbeat else ():
         taken.setdefault(obj, []).append(("the header with bacnet.heartbeat", HEADER_INSTANCES))
     shared: set[tuple[str, str, str, Region]] = set()

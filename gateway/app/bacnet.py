@@ -12,7 +12,7 @@ from gateway.engine.ports import Journal
 from gateway.servers.bacnet import AlarmTerms, Keeper, Terms, Virtual
 
 DATABASE_REVISION = "gateway/bacnet/database_revision"
-"""The journal's key of the gateway's own Database_Revision; no point's key has three parts that begin so."""
+"""The journal's key of the gateway's own Database_Revision; a virtual device's has its instance behind it."""
 
 
 class Revisions:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from dataclasses import asdict
 from itertools import islice
 from typing import Any, Protocol, get_args
@@ -24,7 +23,7 @@ from gateway.app.reloaded import Reloaded
 from gateway.app.slots import receipt_row, slot_rows
 from gateway.core.errors import CommandRejected, CorrectionRefused, Reject
 from gateway.core.priority import Origin
-from gateway.core.value import Quality, ValueKind
+from gateway.core.value import ValueKind
 from gateway.engine.actions import ActionDesk
 from gateway.engine.alarms import Alarms
 from gateway.engine.commands import CommandDesk
@@ -104,8 +103,7 @@ class Control:
         """Everything a person asks first, JSON-ready."""
         daemon = self._daemon
         table = daemon.table
-        shown = (i for i in range(len(table)) if table.seen(i) or not table.specs[i].optional)
-        qualities = Counter(Quality(table.sample(i).quality).name.lower() for i in shown)
+        qualities = {quality.name.lower(): count for quality, count in table.qualities().items() if count}
         trouble = {r.label: r.trouble for r in daemon.inventory.resources.values() if r.trouble and not r.dismissed}
         return {
             "site": daemon.site.config.site,
@@ -119,7 +117,7 @@ class Control:
             "alarm_texts": list(daemon.alarms.texts().values()),
             "point_alarms": open_alarms(daemon.point_alarms, daemon.table),
             "sources": [self._source(name) for name in daemon.pollers],
-            "points": dict(qualities),
+            "points": qualities,
             "alarms": daemon.vitals.alarms_active(),
             "without_address": {f"{s}/{k}": count for (s, k), count in daemon.inventory.unassigned.items() if count},
             "without_unit": {f"{s}/{k}": count for (s, k), count in daemon.inventory.unitless.items()},
@@ -134,8 +132,7 @@ class Control:
                 name: {"ends": date(end), "days": int((end - daemon.clock.wall()) // DAY_S)}
                 for name, end in daemon.vitals.certificates_ending().items()
             },
-            "web": daemon.web
-            and {"port": daemon.web.port, "fingerprint": daemon.web.fingerprint, "pages": daemon.web.pages},
+            "web": self._page(),
             "modbus": daemon.modbus
             and {
                 "port": daemon.modbus.port,
@@ -149,6 +146,7 @@ class Control:
                 "counters": daemon.bacnet.counters,
                 "time_sync": daemon.bacnet.time_sync and asdict(daemon.bacnet.time_sync),
                 "hint": daemon.bacnet.hint,
+                "virtual": daemon.bacnet.virtual_devices and asdict(daemon.bacnet.virtual_devices),
             },
             "hints": daemon.observatory.hints(),
             "clients": daemon.observatory.clients(),
@@ -156,6 +154,12 @@ class Control:
             "process": footprint(),
             "lease": lease_text(daemon.site.config),
         }
+
+    def _page(self) -> dict[str, Any] | None:
+        page = self._daemon.web
+        if page is None or not page.port:
+            return None
+        return {"port": page.port, "fingerprint": page.fingerprint, "pages": page.pages}
 
     def _bad(self) -> list[str]:
         """What has no value and why, the points of a resource together that have one reason."""

@@ -18,6 +18,6 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 def run_loop(main: Coroutine[Any, Any, None]) -> None:
-    """Runs to the end; a request costs a fifth less CPU time on uvloop (`python -m tests.benchmarks.modbus`)."""
+    """Runs to the end; a request costs 10 to 20 % less CPU time on uvloop (`python -m tests.benchmarks.modbus`)."""
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(main)

@@ -86,7 +86,7 @@ class Reloader:
                 except RefusedReload as refused:
                     told = [*refused.reasons, "nothing of the files was taken over: what ran before goes on"]
                     found.refused += told
-                    status = f"serving; the last reload was refused: {refused.reasons[0]}"
+                    status = " ".join(f"serving; the last reload was refused: {refused.reasons[0]}".split())
                     more = f" and {len(refused.reasons) - 1} more" if len(refused.reasons) > 1 else ""
                     self._daemon.alarms.set(ALARM, f"the last reload was refused: {refused.reasons[0]}{more}")
             finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +21,8 @@ from gateway.config.web import WebConfig
 from gateway.core.priority import Origin
 from gateway.engine.ports import Evidence
 from gateway.export import MapSpec
-from gateway.store.installation import Installation
-from gateway.store.users import NOBODY, User, UserBook
+from gateway.store.installation import KEY_BYTES, Installation
+from gateway.store.users import NOBODY, User, UserBook, UsersUnreadable
 from gateway.telemetry import Recent
 from gateway.web import MetricsRoute
 from gateway.web.server import PageParts, Terms, WebServer
@@ -89,7 +90,7 @@ class WebListener:
 
         Raises:
             ConfigError: the site's certificate or key cannot be used.
-            OSError: the address is taken, or the state directory takes no key.
+            OSError: the address is taken, or the state directory takes no self-made certificate.
         """
         plant = self._plant
         self._tls = page_tls(plant.site, config, plant.clock.wall())
@@ -103,7 +104,7 @@ class WebListener:
             audit=self._audit,
             table=plant.table,
             clock=plant.clock,
-            key=Installation(plant.site.state_dir).session_key(),
+            key=self._key(),
             about=self._about,
             ended=self._ended,
             keep=self._keep,
@@ -116,8 +117,24 @@ class WebListener:
         self._ticking = self._spawn(server.hub.run())
         if self._tls is not None:
             log.info("page.certificate", fingerprint=self._tls.fingerprint)
-        if not users.everybody():
-            log.warning("page.no_user", reason="nobody can log in yet: `evce-gateway user add NAME --role admin`")
+        self._tell_of_users(users)
+
+    @staticmethod
+    def _tell_of_users(users: PageUsers) -> None:
+        """Why nobody can log in, if so."""
+        try:
+            if not users.everybody():
+                log.warning("page.no_user", reason="nobody can log in yet: `evce-gateway user add NAME --role admin`")
+        except UsersUnreadable as error:
+            log.error("page.users_unreadable", reason=str(error))  # noqa: TRY400  # a fault of the file's
+
+    def _key(self) -> bytes:
+        """This installation's key; a disk that does not take it costs only that logins end with the process."""
+        try:
+            return Installation(self._plant.site.state_dir).session_key()
+        except OSError as error:
+            log.warning("page.key_not_saved", reason=f"every login ends with this process: {error.strerror}")
+            return secrets.token_bytes(KEY_BYTES)
 
     async def stop(self) -> None:
         """Stops serving."""
@@ -138,11 +155,11 @@ class WebListener:
         return {"site": config.site, "version": __version__, "local_slot": config.control.local_slot}
 
     def _audit(self, event: str, origin: Origin, text: str) -> None:
-        """A login, or its failure, in log and evidence; what repeats is written once a minute."""
+        """A login, or its failure, in log and evidence; the same one again is written once a minute."""
         told = log.warning if event == "login_failed" else log.info
         told(f"page.{event}", user=origin.user, address=origin.client)
         if event == "login_failed":
-            self._plant.refusals(PLACE, origin, text)
+            self._plant.refusals(PLACE, origin, f"{text}: {origin.user} from {origin.client}")
         else:
             self._plant.journal.note({}, (Evidence(event, PLACE, origin, answer=text),))
 

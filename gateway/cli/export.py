@@ -21,12 +21,12 @@ from gateway.web import ControlError
 export = App(
     name="export",
     help="Write the map as files: register list, EDE, PICS, point list. It works before the site exists, from "
-    "`expect`. Every file holds the map hash, which both protocols show.",
+    "`expect`. Every export holds the map hash, which both protocols show.",
 )
 Output = Annotated[
     Path | None, Parameter(name=["--output", "-o"], help="File or folder to write; left out: standard output.")
 ]
-Format = Annotated[str, Parameter(name=["--format", "-f"])]
+Format = Annotated[str, Parameter(name=["--format", "-f"], show_default=False)]
 MODE = 0o644
 
 

@@ -137,6 +137,10 @@ def show_status(status: Mapping[str, Any]) -> None:
 
 def _show_bacnet(bacnet: Mapping[str, Any]) -> None:
     """What a BMS may not find, and what others say the time is."""
+    if bacnet["virtual"]:
+        behind = bacnet["virtual"]
+        span = f": {behind['first']}..{behind['last']}" if behind["count"] else ""
+        out.print(f"bacnet: {behind['count']} virtual devices in network {behind['network']}{span}")
     if bacnet["hint"]:
         out.print(f"[yellow]bacnet: {clean(bacnet['hint'])}[/]")
     if bacnet["time_sync"]:

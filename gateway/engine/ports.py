@@ -50,6 +50,14 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
+class Answered:
+    """What a GET was answered, decoded, and the (monotonic) time it came; None where the mapping takes a status for it."""
+
+    document: Any
+    time: float
+
+
+@dataclass(frozen=True, slots=True)
 class WriteRequest:
     """One body to send upstream, in session number `session` and in no other.
 

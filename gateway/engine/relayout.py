@@ -126,7 +126,12 @@ class LiveInventory(Inventory):
         resource.indices = {spec.name: indices[spec.name] for spec in specs}
 
     def meet_anew(self, source: str) -> None:
-        """Another product may answer from now on: nothing is sent before its names were read (C07)."""
+        """Another product may answer from now on: nothing is sent before its names were read (C07).
+
+        What the last one listed is nothing that a correction could take again.
+        """
+        for key in [key for key in self._answers if key[0] == source]:
+            del self._answers[key]
         for resource in self.resources.values():
             if resource.source == source and resource.kind.name != SOURCE_KIND:
                 resource.resolved = -1

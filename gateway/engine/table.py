@@ -10,6 +10,7 @@ aside until the force ends.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from gateway.core.point import PointSpec
@@ -135,6 +136,12 @@ class PointTable:
     def samples(self, pick: Callable[[Sequence[Sample]], tuple[Sample, ...]]) -> tuple[Sample, ...]:
         """Many samples at once; `pick` is an operator.itemgetter of at least two indices."""
         return pick(self._samples)
+
+    def qualities(self) -> Counter[Quality]:
+        """How many points have each quality; optional ones that were never seen do not count."""
+        counts = Counter(self._samples[i].quality for i in self._not_good if not self.specs[i].optional or self.seen(i))
+        counts[GOOD] = len(self.names) - len(self._not_good) - len(self._retired)
+        return counts
 
     def bad(self) -> list[int]:
         """Points without a usable value; optional ones that were never seen do not count."""

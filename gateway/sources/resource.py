@@ -13,12 +13,13 @@ import structlog
 from gateway.core.errors import BadAnswer, NothingSent, NotMergeable, Refused, SourceError
 from gateway.core.point import ActionSpec, CommandSpec, FollowSpec, ListSpec, MembersSpec, Path, ReadSpec
 from gateway.core.value import json_text, shorten
-from gateway.engine.ports import ActionRequest, Clock, Listed, WriteRequest, Written
+from gateway.engine.ports import ActionRequest, Answered, Clock, Listed, WriteRequest, Written
 from gateway.sources.bodies import Times, fill_body, fill_path, merged
 from gateway.sources.session import Session
 
 log = structlog.get_logger("sources")
 LONGEST_PARAMS = 4000
+MOST_ANSWERS = 5000
 
 
 class MappedSource:
@@ -29,6 +30,7 @@ class MappedSource:
         self._session = session
         self._clock = clock
         self._merging: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._answers: dict[str, Answered] = {}
 
     @property
     def session_age_s(self) -> float | None:
@@ -74,8 +76,19 @@ class MappedSource:
         else:
             log.info("session.closed", source=self.name)
 
+    def answers(self) -> Mapping[str, Answered]:
+        return self._answers
+
+    def _kept(self, path: str, document: Any) -> Any:
+        """The document, kept under its path for who compares what is served with it; the oldest make room."""
+        self._answers.pop(path, None)
+        self._answers[path] = Answered(document, self._clock.monotonic())
+        if len(self._answers) > MOST_ANSWERS:
+            del self._answers[next(iter(self._answers))]
+        return document
+
     async def list_resources(self, spec: ListSpec) -> list[Listed]:
-        document = (await self._session.request("GET", spec.path)).document
+        document = self._kept(spec.path, (await self._session.request("GET", spec.path)).document)
         listed: list[Listed] = []
         for key, item in _items(document, spec.items, spec.path, keyed=spec.by_key):
             ident = key if spec.by_key else json_text(spec.id(item))
@@ -87,7 +100,7 @@ class MappedSource:
 
     async def members(self, spec: MembersSpec, path_values: Mapping[str, str]) -> list[str]:
         path = fill_path(spec.path, path_values)
-        document = (await self._session.request("GET", path)).document
+        document = self._kept(path, (await self._session.request("GET", path)).document)
         found: list[str] = []
         for key, item in _items(document, spec.items, path, keyed=spec.by_key):
             ident = key if spec.by_key else json_text(spec.id(item))
@@ -97,8 +110,9 @@ class MappedSource:
         return found
 
     async def read(self, spec: ReadSpec, path_values: Mapping[str, str]) -> Any:
-        parts = [await self._read_part(spec, part) for part in split_params(fill_path(spec.path, path_values))]
-        return parts[0] if len(parts) == 1 else merge_results(parts, spec.path)
+        path = fill_path(spec.path, path_values)
+        parts = [await self._read_part(spec, part) for part in split_params(path)]
+        return self._kept(path, parts[0] if len(parts) == 1 else merge_results(parts, spec.path))
 
     async def _read_part(self, spec: ReadSpec, path: str) -> Any:
         try:
@@ -114,7 +128,7 @@ class MappedSource:
     async def read_bulk(self, spec: ReadSpec) -> dict[str, Any]:
         if spec.items is None or spec.match is None:
             raise ValueError(spec.name)
-        document = (await self._session.request("GET", spec.path)).document
+        document = self._kept(spec.path, (await self._session.request("GET", spec.path)).document)
         found: dict[str, Any] = {}
         for key, item in _items(document, spec.items, spec.path, keyed=spec.by_key):
             ident = key if spec.by_key else json_text(spec.match(item))

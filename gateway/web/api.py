@@ -42,7 +42,7 @@ class Api:
             "zones": self._give(lambda: {"zones": page.zones()}),
             "points": self._points,
             "point": self._point,
-            "commands": self._give(lambda: {"commands": page.commands(), "actions": page.actions()}),
+            "commands": self._commands,
             "clients": self._give(page.clients),
             "history": self._history,
             "evidence": self._evidence,
@@ -92,7 +92,11 @@ class Api:
             offset=whole(query, "offset", 0, 0, 10_000_000),
             limit=whole(query, "limit", 500, 1, MOST_POINTS),
         )
-        return _json(request, self._page.points(selection))
+        return _json(request, await self._page.points(selection))
+
+    async def _commands(self, request: web.Request) -> web.StreamResponse:
+        query_of(request, ())
+        return _json(request, {"commands": self._page.commands(), "actions": await self._page.actions()})
 
     async def _point(self, request: web.Request) -> web.StreamResponse:
         return _json(request, self._page.detail(_named(query_of(request, ("point",)))))

@@ -283,7 +283,7 @@ async def test_another_dialect_is_switched_to_live(tmp_path, first, second):
             Bms(running.modbus_port) as bms,
         ):
             assert await bms.write(registers[LIMIT], 40.0)
-            await until(lambda: running.value(f"{LIMIT}.write_status") == 4)
+            await until(lambda: running.value(f"{LIMIT}.write_status") == 4, 30)
             (tmp_path / "evce.pem").write_text(updated.certificate_pem)
             source = running.files.data["sources"][0]
             source |= {"mapping": str(MAPPINGS / files[second]), "url": updated.url}
@@ -291,12 +291,12 @@ async def test_another_dialect_is_switched_to_live(tmp_path, first, second):
             await taken(running)
             assert await bms.real(running.register(LIMIT)) == 40.0
             inhibited = "its type changed from"  # C14: this dialect spells the type in another way
-            await until(lambda: inhibited in running.daemon.inventory.resources["evce", "zone", "Zone A"].trouble)
+            await until(lambda: inhibited in running.daemon.inventory.resources["evce", "zone", "Zone A"].trouble, 30)
             assert [item for item in updated.received if item.method == "PUT"] == []
             Control(running.daemon).correct("confirm", [], "", "anna")
-            await until(lambda: running.value(f"{LIMIT}.write_status") == 4)
+            await until(lambda: running.value(f"{LIMIT}.write_status") == 4, 30)
             assert len([item for item in updated.received if item.method == "PUT"]) == 1
-            await until(lambda: running.value("evce/zone/Zone A/current") is not None)
+            await until(lambda: running.value("evce/zone/Zone A/current") is not None, 30)
             assert {name: running.register(name) for name in registers} == registers
             assert logouts(running.evce) == 1
             assert await bms.real(registers["evce/zone/Zone A/current"]) == running.value("evce/zone/Zone A/current")

@@ -21,7 +21,7 @@ from tests.cli.conftest import MAPPINGS
 Call = Callable[..., Any]
 TEN = ["point", "type", "unit", "access", "modbus", "bacnet", "value", "quality", "reason", "age_s"]
 SOURCE_KEYS = "exclude, expect, kind, mapping, name, parallel, password, tls, url, username"
-EXTRA = {"scale", "word_order", "byte_order", "modbus_also", "bacnet_also"}
+EXTRA = {"scale", "word_order", "byte_order", "modbus_also", "bacnet_also", "trend_log"}
 
 
 @pytest.mark.usefixtures("site")
@@ -109,6 +109,7 @@ def test_points_as_json_is_the_shape_of_design_6_2(call: Call) -> None:
         "quality": None,
         "reason": None,
         "age_s": None,
+        "trend_log": {"device": 260001, "object": "trend-log", "instance": 1040},
     }
     taken = sorted(
         (row["modbus"]["register"], row["modbus"]["register"] + row["modbus"]["count"]) for row in rows if row["modbus"]

@@ -19,7 +19,7 @@ from gateway.config.strict_yaml import Document, parse_yaml
 
 EXAMPLE = Path(__file__).parents[2] / "config.example.yaml"
 ALTERNATIVES = {"ca_file", "insecure", "file", "lease_s", "on_bms_loss", "value", "max_requests_per_s"}
-ALTERNATIVES |= {"network", "first_instance", "ip_network", "mac"}
+ALTERNATIVES |= {"network", "first_instance", "ip_network", "mac", "device"}
 """Keys that cannot stand beside their alternatives, or would overrule what others say: they are there as comments."""
 NEEDS_FILES = ("modbus.tls", "bacnet.dcc_password", "bacnet.foreign", "web.tls")
 """Sections that are there as comments as a whole; each of their keys has its line all the same."""

@@ -109,6 +109,13 @@ def test_the_csv_list_holds_every_point(make_site: MakeSite, dialect: str, units
     text = one(spec, "registers", "csv").decode()
     rows = list(csv.DictReader(io.StringIO(text, newline="")))
     assert read_rows(rows) == expected(offline_points(site))
+    logs = {(plain(row["point"]), row["device"], row["trend_log"]) for row in rows if row["trend_log"]}
+    assert logs == {
+        (one_line(row["point"]), str(row["trend_log"]["device"]), str(row["trend_log"]["instance"]))
+        for row in offline_points(site)
+        if "trend_log" in row
+    }
+    assert logs
     assert {row["map_hash"] for row in rows} == {f"{offline_map(site).map_hash():016x}"}
     names = [(row["device"], row["object_name"]) for row in rows if row["object_type"]]
     assert len(set(names)) == len(names)

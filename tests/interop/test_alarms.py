@@ -14,6 +14,7 @@ from gateway.app.control import Control
 from gateway.cli.show import show_status
 from gateway.core.priority import Origin
 from gateway.engine.ports import Ask
+from gateway.servers.bacnet.npdu import header
 from tests.servers.bacnet.alarm_rig import Bms, Event
 from tests.servers.bacnet.js_bms import JsBms
 from tests.site import DIALECTS, MAPPINGS, AheadClock, Running, running_site
@@ -167,3 +168,33 @@ async def test_failsafe_and_a_value_that_is_not_in_force_are_told(tmp_path: Path
             clock.ahead_s += 10
             event = await about(bms, key_of(site, f"{LIMIT}.write_status"), OFF)
             assert event.text == f"{ZONE}: what is asked is not in force: rejected"
+
+
+async def test_a_virtual_device_tells_of_its_own_alarms_and_takes_the_acknowledgement(tmp_path: Path) -> None:
+    change, network = quick(tmp_path), 200
+
+    def divided(data: dict[str, Any]) -> None:
+        change(data)
+        data["bacnet"] |= {"devices": "per_resource", "network": network, "first_instance": 271000}
+
+    async with running_site(tmp_path, change=divided, **SMALL) as site:
+        await site.complete()
+        name = next(iter(site.evce.site.stations.values())).name
+        point = f"evce/station/{name}/status"
+        key, device = key_of(site, point), site.placed(point).device.instance
+        bms = Bms(site.bacnet_port)
+        try:
+            assert await bms.enter(bms.destination()) == "200f"
+            await site.evce.do("station_fault", name=name, faulted=True)
+            while True:
+                event = await about(bms, key, OFF)
+                if event.device == 8 << 22 | device:
+                    break
+            assert bms.source == (network, device.to_bytes(3, "big"))
+            assert name in event.text
+            bms.npci = header(0x04, network, device.to_bytes(3, "big"))
+            assert await bms.read(15 << 22 | 1, 102) == bms.destination().octets.hex(), "the classes of all are one"
+            assert await bms.acknowledge(key, OFF, event.stamp) == "2000"
+            assert await bms.read(key, 0) == "8205e0"
+        finally:
+            bms.sock.close()

@@ -125,6 +125,11 @@ async def test_the_commands_say_which_device_and_where(tmp_path: Path) -> None:
         status = json.loads(await cli(site, "status", "--json"))
         assert status["bacnet"]["counters"]["devices"] == 1 + len(set(mine.values()))
         assert status["without_device"] == {}
+        numbers = sorted(set(mine.values()))
+        behind = {"network": NETWORK, "count": len(numbers), "first": FIRST, "last": numbers[-1]}
+        assert status["bacnet"]["virtual"] == behind
+        shown = " ".join((await cli(site, "status")).split())
+        assert f"bacnet: {len(numbers)} virtual devices in network {NETWORK}: {FIRST}..{numbers[-1]}" in shown
         listed = json.loads(await cli(site, "addresses", "list", "--json"))
         mine_listed = {f"{row['source']}/{row['kind']}/{row['name']}": row.get("device") for row in listed}
         assert mine_listed["evce/zone/Zone B"] == mine["evce/zone/Zone B"] - FIRST

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gateway.store import users
 from tests.web.rig import Stand, stand
+from tests.web.site import page_site
 
 
 @pytest.fixture(autouse=True)
@@ -21,4 +23,16 @@ def _cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
 async def small(tmp_path: Path) -> AsyncIterator[Stand]:
     """A listener without TLS."""
     async with stand(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture(params=["desc", "nested"])
+async def site(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
+    async with page_site(tmp_path, request.param) as running:
+        yield running
+
+
+@pytest.fixture
+async def one(tmp_path: Path) -> Any:
+    async with page_site(tmp_path) as running:
         yield running

@@ -47,7 +47,7 @@ class SmallPage:
     def zones(self) -> list[dict[str, Any]]:
         return []
 
-    def points(self, selection: Selection) -> dict[str, Any]:
+    async def points(self, selection: Selection) -> dict[str, Any]:
         rows = [self.row(i) for i in range(len(self.table))]
         return {"columns": [], "rows": rows[: selection.limit], "total": len(rows), "generation": self.generation}
 
@@ -69,7 +69,7 @@ class SmallPage:
     def commands(self, ids: Any = None) -> list[dict[str, Any]]:
         return []
 
-    def actions(self) -> list[dict[str, Any]]:
+    async def actions(self) -> list[dict[str, Any]]:
         return []
 
     def clients(self) -> dict[str, Any]:

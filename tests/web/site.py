@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +18,9 @@ from gateway.engine.ports import Clock
 from gateway.store.users import UserBook
 from tests.site import Running, running_site
 from tests.web.rig import PAGE, PASSWORDS, ROLES
+
+LIMIT = "evce/zone/Zone A/reduction"
+CURRENT = "evce/zone/Zone A/current"
 
 
 @dataclass
@@ -106,3 +111,16 @@ async def page_site(
             if name not in running.users.all():
                 running.users.add(name, Role(ROLES[name]), password)
         yield running
+
+
+async def becomes(ask: Callable[[], Any], right: Callable[[Any], bool], seconds: float = 10.0) -> Any:
+    """Asks until the answer is right."""
+    deadline = time.monotonic() + seconds
+    while not right(answer := await ask()):
+        assert time.monotonic() < deadline, answer
+        await asyncio.sleep(0.05)
+    return answer
+
+
+def status(command: dict[str, Any]) -> str:
+    return str(command["receipt"]["write_status"])

@@ -215,7 +215,7 @@ async def test_a_query_says_exactly_what_is_known(small: Stand, query: str) -> N
 async def test_a_fault_of_ours_is_told_in_the_log_and_not_to_the_browser(
     small: Stand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken() -> None:
+    async def broken() -> None:
         raise RuntimeError("the secret of the house")
 
     monkeypatch.setattr(small.page, "actions", broken)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -10,9 +11,11 @@ from gateway.app.page.points import PointRows
 from gateway.app.plant import Plant
 from gateway.app.slots import receipt_row, slot_rows
 from gateway.core.errors import CommandRejected, Reject
+from gateway.core.point import ActionSpec
 from gateway.core.priority import SLOTS, Origin, PriorityArray
 from gateway.core.value import ValueKind
 from gateway.engine.ports import Ask
+from gateway.engine.resource import Resource
 from gateway.web.ports import Unknown
 
 
@@ -64,28 +67,28 @@ class CommandRows:
             "dry_run": desk.policy.dry_run,
         }
 
-    def actions(self) -> list[dict[str, Any]]:
+    async def actions(self) -> list[dict[str, Any]]:
         """Every one-shot action of every resource that is there."""
-        table, found = self._plant.table, []
-        for resource in self._plant.inventory.resources.values():
-            if resource.dismissed:
-                continue
-            for action in resource.kind.actions.values():
-                index = resource.indices[action.name]
-                found.append(
-                    {
-                        "id": index,
-                        "point": table.names[index],
-                        "resource": resource.label,
-                        "name": action.name,
-                        "description": action.description,
-                        "codes": [{"code": code, "text": text} for code, text in self._plant.actions.codes(index)],
-                        "standing": table.sample(index).value,
-                        "receipt": receipt_row(table, table.names[index]),
-                        "obstacle": resource.trouble,
-                    }
-                )
+        found: list[dict[str, Any]] = []
+        for resource in list(self._plant.inventory.resources.values()):
+            if resource.kind.actions and not resource.dismissed:
+                found += [self._action(resource, action) for action in resource.kind.actions.values()]
+                await asyncio.sleep(0)
         return found
+
+    def _action(self, resource: Resource, action: ActionSpec) -> dict[str, Any]:
+        table, index = self._plant.table, resource.indices[action.name]
+        return {
+            "id": index,
+            "point": table.names[index],
+            "resource": resource.label,
+            "name": action.name,
+            "description": action.description,
+            "codes": [{"code": code, "text": text} for code, text in self._plant.actions.codes(index)],
+            "standing": table.sample(index).value,
+            "receipt": receipt_row(table, table.names[index]),
+            "obstacle": resource.trouble,
+        }
 
     async def write(self, point: str, value: Any, origin: Origin, *, slot: int, until: float | None) -> dict[str, Any]:
         """Writes, or (None) releases a slot; returns the row as it is then."""
@@ -109,7 +112,8 @@ class CommandRows:
         a 0 in between would fire it once more (C15).
         """
         index = self._find(point)
-        if not self._plant.actions.owns(index):
+        resource = self._places.resource(index)
+        if resource is None or not self._plant.actions.owns(index):
             raise CommandRejected(Reject.NOT_WRITABLE, "this point is no action")
         standing = self._plant.table.last_value(index)
         if code and standing:
@@ -118,7 +122,7 @@ class CommandRows:
         await self._plant.desk.submit([Ask(index, code, 16)], origin)
         if code:
             await self._plant.desk.submit([Ask(index, 0, 16)], origin)
-        return next(row for row in self.actions() if row["id"] == index)
+        return self._action(resource, resource.kind.actions[self._plant.table.specs[index].name])
 
     def _find(self, point: str) -> int:
         index = self._plant.table.find(point)

@@ -17,7 +17,7 @@ from gateway.core.value import shorten
 from gateway.engine.forcing import Forcing
 from gateway.engine.resource import Resource
 from gateway.mapping.openapi.secrets import hide
-from gateway.web.ports import Selection, Unknown
+from gateway.web.ports import Unknown
 
 LONGEST_DOCUMENT = 20_000
 
@@ -35,8 +35,7 @@ class Detail:
             raise Unknown(f"there is no point {point!r}")
         table, placed = self._plant.table, self._plant.placed[index]
         spec, resource = table.specs[index], self._places.resource(index)
-        selected = self._rows.select(Selection(ids=(index,)))["rows"]
-        row = selected[0] if selected else [None] * (len(STILL) + len(CHANGING) - 1)
+        row = self._rows.row(index)
         forced = self._forcing.get(index)
         return {
             **dict(zip((*STILL, *CHANGING[1:]), row, strict=True)),

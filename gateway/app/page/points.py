@@ -6,9 +6,10 @@ them and the page shows them as text; a bad point has no value.
 
 from __future__ import annotations
 
+import asyncio
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from gateway.addressing import PlacedPoint, PlacedRegister
@@ -24,6 +25,8 @@ LARGEST_OF_BROWSERS = 2**53
 """Larger whole numbers lose digits in a browser; they go as texts."""
 _WORD = re.compile(r"\w+")
 SHORT_WORD = 3
+LOOKED_AT = 500
+"""Points looked at without letting the loop turn."""
 SHORT_REFERENCE = 9999
 """Up to this register the notation has five digits, above it six."""
 
@@ -36,41 +39,47 @@ class PointRows:
         self._built = -1
         self._texts: dict[int, str] = {}
 
-    def select(self, selection: Selection) -> dict[str, Any]:
+    async def select(self, selection: Selection) -> dict[str, Any]:
         """One page of the points that are wanted, and how many there are."""
-        found = list(self._wanted(selection))
+        found = await self._wanted(selection)
         some = found[selection.offset : selection.offset + selection.limit]
         return {
             "columns": [*STILL, *CHANGING[1:]],
-            "rows": [self._still(index) + self.changing(index)[1:] for index in some],
+            "rows": [self.row(index) for index in some],
             "total": len(found),
             "generation": self._places.refresh(),
         }
 
-    def _wanted(self, selection: Selection) -> Iterator[int]:
-        table, placed = self._plant.table, self._plant.placed
-        known: Sequence[int] = list(placed) if selection.ids is None else [i for i in selection.ids if i in placed]
-        words = _WORD.findall(selection.search.lower())
-        for index in known:
-            spec = table.specs[index]
-            if spec.optional and not table.seen(index):
-                continue
-            if not self._is_of(index, selection):
-                continue
-            if words and not _holds(self._searched(index), words):
-                continue
-            yield index
+    def row(self, index: int) -> Row:
+        """Everything of one point that stands in the table."""
+        return self._still(index) + self.changing(index)[1:]
 
-    def _is_of(self, index: int, selection: Selection) -> bool:
+    async def _wanted(self, selection: Selection) -> list[int]:
+        """Their ids, in the order of the table; the loop turns meanwhile, for a look at 10,000 points takes 30 ms."""
+        placed, words = self._plant.placed, _WORD.findall(selection.search.lower())
+        if selection.ids is not None:
+            return [index for index in selection.ids if index in placed and self._takes(index, selection)]
+        found: list[int] = []
+        for number, index in enumerate(list(placed), 1):
+            if self._takes(index, selection) and (not words or _holds(self._searched(index), words)):
+                found.append(index)
+            if number % LOOKED_AT == 0:
+                await asyncio.sleep(0)
+        return [index for index in found if index in placed]
+
+    def _takes(self, index: int, selection: Selection) -> bool:
+        table = self._plant.table
+        if table.specs[index].optional and not table.seen(index):
+            return False
         resource = self._places.resource(index)
         if resource is None:
             return False
         if selection.source not in ("", resource.source) or selection.kind not in ("", resource.kind.name):
             return False
-        quality = Quality(self._plant.table.sample(index).quality)
-        return selection.quality in ("", quality.name.lower()) or (
-            selection.quality == "not_good" and quality is not GOOD
-        )
+        quality = Quality(table.sample(index).quality)
+        if selection.quality == "not_good":
+            return quality is not GOOD
+        return selection.quality in ("", quality.name.lower())
 
     def _searched(self, index: int) -> str:
         """What the search looks through: the words of name and description, a space before each."""

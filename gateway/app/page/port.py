@@ -53,9 +53,9 @@ class Page:
         """All cards."""
         return self._cards.all()
 
-    def points(self, selection: Selection) -> dict[str, Any]:
+    async def points(self, selection: Selection) -> dict[str, Any]:
         """One page of the points table."""
-        return self._rows.select(selection)
+        return await self._rows.select(selection)
 
     def live(self, ids: Sequence[int]) -> list[Row]:
         """What changes of points; those that are not served any more are left out."""
@@ -73,9 +73,9 @@ class Page:
         """Commandable points with their slots."""
         return self._commands.all(ids)
 
-    def actions(self) -> list[dict[str, Any]]:
+    async def actions(self) -> list[dict[str, Any]]:
         """One-shot actions."""
-        return self._commands.actions()
+        return await self._commands.actions()
 
     def clients(self) -> dict[str, Any]:
         """The observatory: who asks what, and what is probably wrong with it."""

@@ -133,10 +133,10 @@ def _write(asked: Asked, extents: Extents) -> Finding | None:
         return Finding("no_right", f"writes {asked.range}, but its client group may only read (modbus.clients: write)")
     places = extents.within(asked.unit, asked.address, max(asked.quantity, 1))
     first = places[0] if places else None
-    if first is not None and first.writable and first.is_number:
-        if (asked.address, asked.quantity) == (first.first + 1, first.words):
-            text = f"writes {asked.range}, one register above {first.where}: a 1-based tool? Registers count from 0"
-            return Finding("one_based", text)
+    is_command = first is not None and first.writable and first.is_number
+    if first is not None and is_command and (asked.address, asked.quantity) == (first.first + 1, first.words):
+        text = f"writes {asked.range}, one register above {first.where}: a 1-based tool? Registers count from 0"
+        return Finding("one_based", text)
     for place in places:
         if place.writable and place.is_number and (place.first < asked.address or place.end > asked.end):
             text = f"writes half of {place.where} with function {asked.function}: write all {place.words} registers at "

@@ -63,6 +63,7 @@ class _Draft:
         self.unknown: list[str] = []
         self.left_out: set[str] = set()
         self.points_left_out: set[str] = set()
+        self._is_trial = False
 
     def kind(self, kind: str) -> None:
         data = self.template["resources"][kind]
@@ -163,9 +164,9 @@ class _Draft:
             return self._unknown(kind, point, why)
         if point == "online" and "string" in leaf.shape.types:
             return self._online(kind, point, leaf)
-        return self._found(point, leaf.path, leaf, said)
+        return self._found(kind, point, leaf.path, leaf, said)
 
-    def _found(self, point: str, path: str, leaf: Leaf, said: Data) -> list[str]:
+    def _found(self, kind: str, point: str, path: str, leaf: Leaf, said: Data) -> list[str]:
         keys: Data = {"path": path}
         note = leaf.says
         unit = said.get("unit", "")
@@ -174,8 +175,16 @@ class _Draft:
             note += "" if scale is not None else f": CONFIRM, the schema states no unit; taken as {unit}"
             if (scale or 1.0) != said.get("scale", 1):
                 keys["scale"] = _plain_number(scale or 1.0)
+        if self._loses_alarm(kind, said):
+            keys["alarm"] = None
         self.found += 1
         return [line(3, point, keys, note)]
+
+    def _loses_alarm(self, kind: str, said: Data) -> bool:
+        """Whether the limit of a point's alarm is given by a point that is not recognised."""
+        limits = said.get("alarm", {})
+        names = _points_in([limits.get("high"), limits.get("low")])
+        return not self._is_trial and any(not self._will_have(f"{kind}.{name.partition('.')[0]}") for name in names)
 
     def _highest(self, kind: str, point: str, leaves: list[Leaf], said: Data) -> list[str]:
         """The highest phase, where no member states it."""
@@ -183,7 +192,7 @@ class _Draft:
         known = [leaf for leaf in phases if leaf is not None]
         if len(known) < 3 or len({leaf.unit for leaf in known}) > 1:
             return self._unknown(kind, point, "neither it nor all three phases were recognised")
-        return self._found(point, f"max([{', '.join(leaf.path for leaf in known)}])", known[0], said)
+        return self._found(kind, point, f"max([{', '.join(leaf.path for leaf in known)}])", known[0], said)
 
     def _enum(self, kind: str, point: str, leaves: list[Leaf], leaf: Leaf | None) -> list[str]:
         """By its texts, for they say more than a name; all states of the template are replaced."""
@@ -253,6 +262,7 @@ class _Draft:
         """Whether a point of a kind that comes later in the file will be recognised."""
         kind = of.partition(".")[0]
         trial = _Draft(self.api, self.template)
+        trial._is_trial = True  # noqa: SLF001  # another of ourselves
         trial.kind(kind)
         return kind not in trial.left_out and of not in trial.points_left_out
 

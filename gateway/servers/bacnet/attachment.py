@@ -59,6 +59,16 @@ class Virtual:
     ip_network: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class VirtualDevices:
+    """How many virtual devices there are in which network, and their first and last instance."""
+
+    network: int
+    count: int
+    first: int
+    last: int
+
+
 class Attachment:
     """The gateway's place.
 

@@ -10,7 +10,7 @@ from gateway.core.alarm import EventState, Transition, transition_to
 from gateway.core.value import Value
 from gateway.engine.point_alarms import Change
 from gateway.servers.bacnet import codec
-from gateway.servers.bacnet.alarm_properties import BINARY, FLAGS, time_stamp
+from gateway.servers.bacnet.alarm_properties import BINARY, time_stamp
 from gateway.servers.bacnet.destinations import Destination
 from gateway.servers.bacnet.points import PointRecord
 from gateway.servers.bacnet.standard import INSTANCE_BITS, Prop, Refusal
@@ -74,7 +74,8 @@ def _values(change: Change, record: PointRecord) -> bytes:
     """The event values (clause 21, BACnetNotificationParameters)."""
     kind = _event_type(change)
     fault = change.to is EventState.FAULT
-    flags = codec.in_context(1, FLAGS[change.to is not EventState.NORMAL, fault])
+    in_alarm = change.to is not EventState.NORMAL
+    flags = codec.in_context(1, codec.bits((in_alarm, fault, False, record.out_of_service)))
     present = _present(change.value, record)
     if kind == CHANGE_OF_RELIABILITY:
         shown = b"\x09%c\x2e%b\x2f" % (Prop.PRESENT_VALUE, present)

@@ -17,7 +17,7 @@ from gateway.engine.history import History
 from gateway.engine.observatory import Observatory
 from gateway.engine.ports import Clock, Commands, OnRefused
 from gateway.engine.table import PointTable
-from gateway.servers.bacnet.attachment import Attachment, Virtual, parse_address
+from gateway.servers.bacnet.attachment import Attachment, Virtual, VirtualDevices, parse_address
 from gateway.servers.bacnet.board import Board
 from gateway.servers.bacnet.cov import Cov
 from gateway.servers.bacnet.describe import Described, DeviceWords, describe, device_words
@@ -273,6 +273,15 @@ class BacnetServer:
             "subscriptions": len(cov.book),
             "notifications": cov.sent,
         }
+
+    @property
+    def virtual_devices(self) -> VirtualDevices | None:
+        """What stands behind the router, None if there is none."""
+        if self.fleet is None:
+            return None
+        numbers = self.fleet.numbers
+        first, last = (numbers[0], numbers[-1]) if numbers else (0, 0)
+        return VirtualDevices(self._attachment.networks()[-1], len(numbers), first, last)
 
     @property
     def clients(self) -> list[Client]:

@@ -185,7 +185,7 @@ class Responder(ApplicationServiceAccessPoint):  # type: ignore[misc]  # bacpype
             return None
         self._traffic.seen(host, self._now(), head.service)
         if answer[0] >> 4 != COMPLEX_ACK:
-            self.parts.watch.saw(Peer(IPv4Address(host), host), head.service, head.body, answer)
+            self._note(Peer(IPv4Address(host), host), head, answer)
         return self._traffic.answered(answer)
 
     async def _confirmed(self, pdu: PDU, data: bytes) -> None:
@@ -208,11 +208,18 @@ class Responder(ApplicationServiceAccessPoint):  # type: ignore[misc]  # bacpype
             answer = self._read(head.service, head.invoke, head.body)
             if answer is None:
                 answer = await self._write_once(head, pdu.pduSource)
-            elif len(answer) > head.limit:
+            if answer is not None and len(answer) > head.limit:
                 answer = await self._track(pdu, head.invoke, Transaction(self, pdu.pduSource, answer))
         if answer is not None:
-            self.parts.watch.saw(peer, head.service, head.body, answer)
+            self._note(peer, head, answer)
             await self.send(answer, pdu.pduSource)
+
+    def _note(self, peer: Peer, head: Head, answer: bytes) -> None:
+        """Shows a request to the observatory; what goes wrong there costs nobody an answer."""
+        try:
+            self.parts.watch.saw(peer, head.service, head.body, answer)
+        except Exception as fault:  # noqa: BLE001  # the answer still leaves; complain logs the fault
+            self.complain("watch", fault)
 
     async def _track(self, pdu: PDU, invoke: int, transaction: Transaction) -> bytes | None:
         """Lets a transaction go on with a PDU; the answer if there is no room for a new one."""

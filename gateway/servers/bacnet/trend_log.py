@@ -39,7 +39,7 @@ COMMON = (
     Prop.OBJECT_IDENTIFIER,
     Prop.OBJECT_NAME,
     Prop.OBJECT_TYPE,
-    Prop.LOG_ENABLE,
+    Prop.ENABLE,
     Prop.STOP_WHEN_FULL,
     Prop.BUFFER_SIZE,
     Prop.LOG_BUFFER,
@@ -75,7 +75,7 @@ class TrendRecord(Record):
 
     __slots__ = ("history", "log", "of", "source")
 
-    settable: ClassVar[frozenset[int]] = frozenset({Prop.LOG_ENABLE, Prop.RECORD_COUNT})
+    settable: ClassVar[frozenset[int]] = frozenset({Prop.ENABLE, Prop.RECORD_COUNT})
 
     def __init__(self, key: int, name: str, source: str, of: PointRecord, log: Log, history: History) -> None:
         self.of, self.log, self.source, self.history = of, log, source, history
@@ -96,10 +96,10 @@ class TrendRecord(Record):
         Raises:
             Refusal: the value is none of this property.
         """
-        if value.tag != (codec.BOOLEAN if prop == Prop.LOG_ENABLE else codec.UNSIGNED):
+        if value.tag != (codec.BOOLEAN if prop == Prop.ENABLE else codec.UNSIGNED):
             raise Refusal(INVALID_DATA_TYPE)
         number = int.from_bytes(value.data, "big")
-        if prop == Prop.LOG_ENABLE:
+        if prop == Prop.ENABLE:
             self.history.switch(self.log, enabled=bool(number), by=by)
         elif number:
             raise Refusal(VALUE_OUT_OF_RANGE)
@@ -148,7 +148,7 @@ def _aligned(every_s: float | None) -> bool:
 
 
 GETTERS: dict[int, Callable[[TrendRecord], bytes]] = {
-    Prop.LOG_ENABLE: lambda record: codec.boolean(record.log.enabled),
+    Prop.ENABLE: lambda record: codec.boolean(record.log.enabled),
     Prop.STOP_WHEN_FULL: lambda _: codec.boolean(False),
     Prop.BUFFER_SIZE: lambda record: codec.unsigned(record.log.spec.buffer),
     Prop.RECORD_COUNT: lambda record: codec.unsigned(record.log.count),

@@ -13,7 +13,7 @@ from bacpypes3.comm import Server, bind
 from bacpypes3.pdu import PDU, Address
 
 from gateway.addressing import PlacedDevice, PlacedPoint
-from gateway.servers.bacnet.discovery import i_am, i_have, search
+from gateway.servers.bacnet.discovery import Search, i_am, i_have, search
 from gateway.servers.bacnet.naming import check_template, fit, render_device
 from gateway.servers.bacnet.rollcall import Answer, RollCall
 from gateway.servers.bacnet.stack import TIME_SERVICES, UNCONFIRMED, Responder, peer_of
@@ -205,13 +205,18 @@ class Fleet:
         wanted = search(apdu[1], apdu[2:])
         if wanted is None:
             return
-        chosen = self.numbers[bisect_left(self.numbers, wanted.low) : bisect_right(self.numbers, wanted.high)]
         if apdu[1] == Unconfirmed.WHO_IS:
-            self.calls.answer(source, map(Answer, chosen))
-            return
-        found = [(self._by_instance[number].store, number) for number in chosen]
-        having = [(store, number, wanted.found(store)) for store, number in found]
-        self.calls.answer(
-            source,
-            [Answer(number, i_have(store.device.key, record)) for store, number, record in having if record],
-        )
+            self.calls.answer(source, apdu, lambda: map(Answer, self._chosen(wanted)))
+        else:
+            self.calls.answer(source, apdu, lambda: self._having(wanted))
+
+    def _chosen(self, wanted: Search) -> list[int]:
+        return self.numbers[bisect_left(self.numbers, wanted.low) : bisect_right(self.numbers, wanted.high)]
+
+    def _having(self, wanted: Search) -> Iterator[Answer]:
+        """The I-Have of every device that has the object."""
+        for number in self._chosen(wanted):
+            store = self._by_instance[number].store
+            record = wanted.found(store)
+            if record is not None:
+                yield Answer(number, i_have(store.device.key, record))

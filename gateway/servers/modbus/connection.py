@@ -156,17 +156,16 @@ class Connection(ServerRequestHandler):
         One whole read alone that was answered before is what a client sends nearly always: it has a way of its own.
         """
         self.last = self._now()
-        answer = None
         if len(data) == FRAME_BYTES and not (self._bytes or self.busy or self.looks):
             answer = self._again(data)
-        if answer is None:
-            self._take(data)
-        else:
-            self.requests += 1
-            self._counters.requests += 1
-            if data[7] == INPUTS:
-                self.inputs += 1
-            self._write(answer)
+            if answer is not None:
+                self.requests += 1
+                self._counters.requests += 1
+                if data[7] == INPUTS:
+                    self.inputs += 1
+                self._write(answer)
+                return
+        self._take(data)
         if self._pace is not None:
             self._slow_down(self._pace)
 

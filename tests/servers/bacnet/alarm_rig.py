@@ -18,6 +18,7 @@ from gateway.engine.point_alarms import PointAlarms
 from gateway.engine.resource import Resource
 from gateway.engine.table import PointTable
 from gateway.servers.bacnet import AlarmTerms, BacnetServer, ClassConfig, Destination, Keeper, ListKeeper, Terms
+from gateway.servers.bacnet.npdu import parse
 from tests.engine.memory_journal import MemoryJournal
 from tests.servers.bacnet.conftest import HOST, FakeClock, FakeCommands, placed, unicast
 
@@ -191,7 +192,7 @@ def real(value: float) -> bytes:
 
 
 class Bms:
-    """A UDP port that is told of alarms."""
+    """A UDP port that is told of alarms; `npci` says to which device it talks, `source` which one it last heard."""
 
     def __init__(self, port: int, name: str = "Porter") -> None:
         self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -200,6 +201,8 @@ class Bms:
         self.target, self.name, self.invoke = (HOST, port), name, 0
         self.inbox: list[Event] = []
         self.frames: list[bytes] = []
+        self.npci = b"\x01\x04"
+        self.source = (0, b"")
 
     @property
     def mac(self) -> bytes:
@@ -216,10 +219,13 @@ class Bms:
         except TimeoutError:
             return None
         self.frames.append(datagram)
-        return datagram[6:]
+        head = parse(datagram[4:])
+        assert head is not None, datagram.hex()
+        self.source = head.snet, head.sadr
+        return datagram[4 + head.at :]
 
     def send(self, apdu: bytes) -> None:
-        self.frames.append(unicast(apdu))
+        self.frames.append(unicast(apdu, self.npci))
         self.sock.sendto(self.frames[-1], self.target)
 
     async def request(self, service: int, body: bytes, size: int = 5) -> str | None:

@@ -129,8 +129,8 @@ SPECS: dict[str, tuple[str, int, PointSpec]] = {
     "limit.release": ("binary-value", 7, PointSpec(name="limit.release", kind=NUMBER, writable=True, builtin=True)),
 }
 ALARMS = {
-    "state": AlarmSpec(when=frozenset({3}), faults=True),
-    "current": AlarmSpec(high=Factor(1000.0), deadband=1.0, faults=True),
+    "state": AlarmSpec(when=frozenset({3}), faults=True, engine=True),
+    "current": AlarmSpec(high=Factor(1000.0), deadband=1.0, faults=True, engine=True),
 }
 ZONE = KindSpec("zone", None, None, None, {}, {}, None, None)
 

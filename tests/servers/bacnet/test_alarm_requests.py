@@ -17,9 +17,12 @@ from rusty_bacnet import (
     ObjectType,
 )
 
-from gateway.core.value import BAD
+from gateway.core.point import KindSpec
+from gateway.core.value import BAD, GOOD, Sample
+from gateway.engine.resource import Resource
 from gateway.servers.bacnet import ClassConfig
-from tests.servers.bacnet.alarm_rig import CLASS, CONNECTED, CURRENT, LIMIT, STATUS, AlarmRig, Bms
+from tests.servers.bacnet.alarm_rig import CLASS, CONNECTED, CURRENT, LIMIT, SPECS, STATUS, AlarmRig, Bms
+from tests.servers.bacnet.conftest import placed
 from tests.servers.bacnet.js_bms import JsBms
 from tests.servers.bacnet.test_trend_peers import capture
 from tests.site import run_program
@@ -177,6 +180,20 @@ async def test_a_fault_of_the_source_is_event_information_as_well(rig: AlarmRig,
     assert answer is not None
     assert answer.startswith("301d0e0c000000051901 2a05e0".replace(" ", ""))
     assert CURRENT == 5
+
+
+async def test_a_summary_that_does_not_fit_comes_in_segments(rig: AlarmRig) -> None:
+    lost = SPECS["connected"][2]
+    for number in range(200):
+        name = f"evce/station/S-{number + 2}/connected"
+        index = rig.table.add(name, lost)
+        kind = KindSpec("station", None, None, None, {}, {}, None, None)
+        rig.desk.learn(Resource("evce", kind, f"S-{number + 2}", "1", None, {"connected": index}, block=number + 1))
+        rig.server.place([(index, placed(name, "binary-input", 100 + number, lost))])
+        rig.table.update([(index, Sample(False, GOOD, "", 0.0))])
+    async with BACnetClient("127.0.0.1", 0, "127.255.255.255", 3000) as client:
+        summary = await client.get_alarm_summary(f"127.0.0.1:{rig.server.port}")
+    assert [item["object_id"].instance for item in summary] == list(range(100, 300))
 
 
 async def test_rusty_reads_the_summaries_and_acknowledges(rig: AlarmRig) -> None:

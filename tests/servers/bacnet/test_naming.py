@@ -115,6 +115,8 @@ def test_numbers_are_those_of_the_standard() -> None:
         "value-out-of-range": standard.VALUE_OUT_OF_RANGE,
         "invalid-data-type": standard.INVALID_DATA_TYPE,
         "unknown-property": standard.UNKNOWN_PROPERTY,
+        "read-access-denied": standard.READ_ACCESS_DENIED,
+        "not-configured": standard.NOT_CONFIGURED,
         "invalid-array-index": standard.INVALID_ARRAY_INDEX,
         "property-is-not-an-array": standard.NOT_AN_ARRAY,
         "character-set-not-supported": standard.CHARACTER_SET_NOT_SUPPORTED,

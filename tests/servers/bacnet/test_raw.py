@@ -68,7 +68,7 @@ async def sent(bench: Bench, raw: Raw, caplog: pytest.LogCaptureFixture):
         ("0205 01 11 1902 2d16" + "00" + "41" * 21, reject(OUT_OF_RANGE)),
         ("0205 01 1c 0901 1c00000000", reject(MISSING)),
         ("0205 01 14 0900", reject(UNRECOGNIZED)),
-        ("0205 01 1a", reject(UNRECOGNIZED)),
+        ("0205 01 1b", reject(UNRECOGNIZED)),
         ("0205 01 1e 00", reject(UNRECOGNIZED)),
         ("0205 01 63", reject(UNRECOGNIZED)),
         ("0205 01", reject(MISSING)),

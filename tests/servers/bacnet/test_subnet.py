@@ -87,7 +87,7 @@ async def capture(subnet: Subnet, file: Path) -> AsyncIterator[None]:
     command = ("tshark", "-q", "-i", subnet.peer, "-f", "udp", "-w", str(file))
     async with program(subnet.bms, *command, end=signal.SIGINT) as tshark:
         assert tshark.stderr is not None
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(30):
             while b"Capturing on" not in await tshark.stderr.readline():
                 pass
         await until(file.exists)
@@ -142,10 +142,10 @@ async def test_a_bms_in_the_subnet_finds_reads_and_writes_what_is_behind_the_rou
     talk = (sys.executable, str(HERE / "subnet_client.py"), BMS, BROADCAST, str(3 + STATIONS), str(FIRST + 1))
     async with capture(subnet, file), program(subnet.gateway, *run, env=environment, stdout=PIPE) as gateway:
         ready = tmp_path / "state" / "control.sock"
-        await until(lambda: ready.exists() or gateway.returncode is not None)
+        await until(lambda: ready.exists() or gateway.returncode is not None, 30.0)
         assert gateway.returncode is None, "the gateway did not start"
         async with program(subnet.bms, *talk, str(instance), stdout=PIPE) as bms:
-            async with asyncio.timeout(25):
+            async with asyncio.timeout(40):
                 out, err = await bms.communicate()
         assert bms.returncode == 0, err.decode()
         assert gateway.returncode is None

@@ -143,7 +143,7 @@ async def test_changes_come_from_the_device_they_happened_in(confirmed: int) -> 
         assert campus.bench.server.counters["subscriptions"] == 1
 
 
-async def test_a_silenced_device_keeps_its_changes_and_the_others_talk_on() -> None:
+async def test_B07_a_silenced_device_keeps_its_changes_and_the_others_talk_on() -> None:
     async with running(2) as (campus, client):
         for number in (0, 1):
             assert await client.ask(number, SUBSCRIBE.format(3, key(ANALOG_INPUT, 0), 0)) is not None
@@ -175,7 +175,7 @@ async def test_a_silence_of_minutes_ends_by_itself() -> None:
         await until(lambda: f"{SILENCED}.{FIRST}" not in campus.bench.alarms, 3.0)
 
 
-async def test_a_restart_is_not_a_virtual_devices_to_carry_out() -> None:
+async def test_B07_a_restart_is_not_a_virtual_devices_to_carry_out() -> None:
     asked: list[int] = []
     async with running(1, terms={"restart": lambda: asked.append(1)}) as (_, client):
         heard = await client.ask(0, REINITIALIZE)

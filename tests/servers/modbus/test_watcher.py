@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import pytest
@@ -99,3 +100,29 @@ async def test_a_stopped_server_is_asked_no_more(bench: Bench, seen: Any) -> Non
 def test_hosts() -> None:
     assert host_of("10.0.0.8:502") == "10.0.0.8"
     assert host_of("[fe80::1]:502") == "fe80::1"
+
+
+async def test_whatever_a_client_sends_it_is_answered(bench: Bench, seen: Any) -> None:
+    observatory, looked = seen
+    chance = random.Random(7)
+    wire = await bench.connect()
+    for _ in range(2000):
+        function = chance.choice([1, 2, 3, 4, 5, 6, 15, 16, 22, 23, 43, chance.randrange(128)])
+        pdu = bytes((function,)) + chance.choice(EDGES) + chance.randbytes(chance.randrange(12))
+        unit = chance.choice([1, 1, 1, 7])
+        answer = await wire.ask(pdu, unit)
+        assert answer[0] & 0x7F == function & 0x7F
+        if len(looked) % 20 == 0:
+            observatory.tick()
+    assert len(looked) > 300
+    assert log_of(observatory).requests > 1900
+
+
+EDGES = [
+    b"",
+    b"\xff\xff\xff\xff",
+    b"\xff\xff\x00\x01",
+    b"\x00\x00\xff\xff",
+    b"\x04\x10\x00\x02",
+    b"\x04\x0f\x00\x01",
+]

@@ -36,7 +36,7 @@ function hintsOf(found) {
 }
 
 function rows(found) {
-  const head = ["Client", "Protocol", "Group", "Rate", "Requests", "Refused", "Writes", "Asked for", "Last heard"];
+  const head = ["Client", "Protocol", "Group", ">Rate", ">Requests", ">Refused", ">Writes", "Asked for", ">Last heard"];
   return table(head, found.map((client) => h("tr", {},
     h("th", { scope: "row" }, client.address || client.client),
     h("td", {}, client.protocol),
@@ -46,7 +46,7 @@ function rows(found) {
     h("td.number", {}, count(client.exceptions ?? client.errors)),
     h("td.number", {}, client.writes ?? "–"),
     h("td", {}, services(client.functions || client.services || {})),
-    h("td.number", {}, client.last_s === undefined || client.last_s === null ? "–" : `${duration(client.last_s)} ago`))));
+    h("td.number", {}, `${duration(client.last_seen_s)} ago`))));
 }
 
 function count(found) {

@@ -27,7 +27,7 @@ class Commands {
     this.actions = h("div.stack");
     this.cards = new Map();
     main.append(h("h1", {}, "Commands"),
-      app.mayCommand ? null : h("p.hint", {}, "You may look on: writing needs the role operator."),
+      ...(app.mayCommand ? [] : [h("p.hint", {}, "You may look on: writing needs the role operator.")]),
       h("form.filters", { role: "search", onsubmit: (event) => event.preventDefault() }, h("label", {}, "Search", this.search)),
       this.list, this.actions);
     this.offs = [

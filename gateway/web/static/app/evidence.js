@@ -34,7 +34,7 @@ class Evidence {
         h("label", {}, "Point", this.point), h("label", {}, "Event", this.event), h("label", {}, "Since", this.since), h("label", {}, "Until", this.until),
         h("button", { type: "submit" }, "Filter")),
       h("datalist", { id: "events" }, EVENTS.map((name) => h("option", { value: name }))),
-      h("div.row", {}, h("button", { type: "button", onclick: () => this.verify() }, "Verify the chain"), this.csv),
+      h("div.row.tools", {}, h("button", { type: "button", onclick: () => this.verify() }, "Verify the chain"), this.csv),
       this.verdict,
       h("section.panel", {}, h("h2", {}, "Report of a reduction"), h("p.hint", {}, "Asked, in force, and measured before and after, in the time above; opens for printing."),
         h("form.inline", { onsubmit: (event) => this.open(event) }, h("label", {}, "Point", this.report), h("button", { type: "submit" }, "Open the report"))),
@@ -80,7 +80,7 @@ class Evidence {
 }
 
 function rows(records) {
-  const head = ["Number", "Time", "Event", "Point", "Slot", "Old", "New", "By", "Answer", "Applied"];
+  const head = ["Number", "Time", "Event", "Point", ">Slot", "Old", "New", "By", "Answer", "Applied"];
   return table(head, records.map((record) => h("tr", {},
     h("th", { scope: "row" }, record.seq),
     h("td.nowrap", {}, moment(record.utc)),

@@ -43,7 +43,7 @@ function needs(now) {
 }
 
 function sources(rows) {
-  const head = ["Source", "State", "Last good answer", "Session", "Poll", "Errors"];
+  const head = ["Source", "State", "Last good answer", "Session", ">Poll", ">Errors"];
   const body = rows.map((source) => h("tr", {},
     h("th", { scope: "row" }, source.name),
     h("td", {}, badge(STATES[source.state] || "warn", source.state), words(source)),
@@ -63,7 +63,7 @@ function words(source) {
 }
 
 function servers(rows) {
-  const head = ["Server", "Port", "Clients", "Requests", "Refused", "Writes"];
+  const head = ["Server", ">Port", ">Clients", ">Requests", ">Refused", ">Writes"];
   const body = rows.map((server) => h("tr", {},
     h("th", { scope: "row" }, server.name),
     h("td.number", {}, server.port),
@@ -81,10 +81,11 @@ function quality(now) {
 }
 
 function about(now) {
-  return h("p.hint.about", {}, `Gateway ${now.version}, up ${duration(now.uptime_s)}, map ${now.map_hash}. `, now.lease);
+  return h("p.hint.about", {}, `Gateway ${now.version}, up ${duration(now.uptime_s)}, map ${now.map_hash}. Leases: ${now.lease}.`);
 }
 
+// Titles that begin with > are those of numbers, and stand to the right as these do.
 export function table(head, body) {
   return h("div.scroll", { tabindex: "0", role: "region", "aria-label": `Table: ${head[0]}` }, h("table", {},
-    h("thead", {}, h("tr", {}, head.map((text) => h("th", { scope: "col" }, text)))), h("tbody", {}, body)));
+    h("thead", {}, h("tr", {}, head.map((text) => (text.startsWith(">") ? h("th.number", { scope: "col" }, text.slice(1)) : h("th", { scope: "col" }, text))))), h("tbody", {}, body)));
 }

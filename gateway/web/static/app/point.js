@@ -42,7 +42,7 @@ function addresses(point) {
   const states = Object.entries(point.texts || {});
   return h("section", {}, h("h3", {}, "Addresses"),
     rows.length ? h("div.scroll", { tabindex: "0", role: "region", "aria-label": "Modbus registers" }, h("table", {}, h("thead", {}, h("tr", {},
-      ["Unit", "0-based", "1-based", "Holding", "Input", "Type"].map((title) => h("th", { scope: "col" }, title)))), h("tbody", {}, rows))) : h("p.hint", {}, "No Modbus register."),
+      ["Unit", "0-based", "1-based", "Holding", "Input"].map((title) => h("th.number", { scope: "col" }, title)), h("th", { scope: "col" }, "Type"))), h("tbody", {}, rows))) : h("p.hint", {}, "No Modbus register."),
     h("p", {}, (point.objects || []).length ? `BACnet: ${point.objects.map(bacnetText).join(", ")}` : "No BACnet object."),
     states.length ? h("p", {}, `States: ${states.map(([name, code]) => `${code} ${name}`).join(", ")}`) : null);
 }

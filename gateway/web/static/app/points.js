@@ -6,7 +6,7 @@ import { badge, bacnetText, duration, fill, h, modbusText, plural, setText, show
 const ROW_PX = 38;
 const PAGE = 1000;
 const AGES_MS = 2000;
-const COLUMNS = ["Point", "Value", "Unit", "Quality", "Age", "Modbus: 0-based · holding · input", "BACnet object"];
+const COLUMNS = ["Point", "Value", "Unit", "Quality", "Age", "Modbus: 0-based · 4x · 3x", "BACnet object"];
 
 export const points = {
   title: "Points",
@@ -180,7 +180,7 @@ class Points {
     const value = h("td.number.value"), quality = h("td"), age = h("td.number");
     const element = h("tr", {},
       h("th", { scope: "row" }, h("button.quiet.name", { type: "button", title: point.point, onclick: () => this.app.open(point.point) }, point.point)),
-      value, h("td", {}, point.unit), quality, age, h("td.mono", {}, point.modbusText), h("td.mono", {}, point.bacnetText));
+      value, h("td", {}, point.unit), quality, age, h("td.mono", { title: point.modbusText }, point.modbusText), h("td.mono", { title: point.bacnetText }, point.bacnetText));
     let told = "";
     const showAge = () => {
       const seconds = point.age_s === null ? null : point.age_s + (Date.now() - point.at) / 1000;
@@ -188,6 +188,7 @@ class Points {
     };
     const refresh = () => {
       setText(value, shown(point.value, point.text));
+      value.title = value.textContent;
       const state = `${point.quality}${point.forced}`;
       if (state !== told) {
         const [level, text] = QUALITY[point.quality] || ["bad", point.quality];

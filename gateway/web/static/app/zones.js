@@ -45,7 +45,7 @@ class Zones {
   async load() {
     try {
       const [{ zones: cards }, { commands }] = await Promise.all([get("zones"), get("commands")]);
-      this.cards = cards;
+      this.cards = [...cards.filter((card) => card.members.length), ...cards.filter((card) => !card.members.length)];
       this.values.clear();
       for (const card of cards) {
         for (const value of Object.values(card.shows)) this.values.set(value.id, value);
@@ -192,10 +192,10 @@ class Card {
     if (!current || typeof current.value !== "number" || typeof applied !== "number" || applied <= 0 || current.unit !== command.unit) return null;
     const part = current.value / applied;
     const text = `${number(current.value)} of ${number(applied)} ${command.unit}`;
-    const bar = h("span.bar", { role: "img", "aria-label": text }, h("span.fill"));
-    bar.firstChild.style.width = `${Math.min(100, Math.max(0, part * 100))}%`;
+    const fillUp = h("span.fill"), bar = h("span.bar", { role: "img", "aria-label": text }, fillUp);
+    fillUp.style.width = `${Math.min(100, Math.max(0, part * 100))}%`;
     if (part > 1.02) bar.classList.add("over");
-    return bar;
+    return [bar, h("span.hint", { "aria-hidden": "true" }, `drawn: ${text}`)];
   }
 
   countdown() {
