@@ -222,6 +222,17 @@ class Control:
             "points": [point_data(point) for point in map_of(self._daemon)],
         }
 
+    def answers(self) -> dict[str, Any]:
+        """What each source said last, by the path it was asked for; for `checkout`, in memory only."""
+        now = self._daemon.clock.monotonic()
+        return {
+            name: {
+                path: {"age_s": round(now - one.time, 1), "document": one.document}
+                for path, one in poller.source.answers().items()
+            }
+            for name, poller in self._daemon.pollers.items()
+        }
+
     def publish(self, user: str, *, accept_moves: bool) -> list[str]:
         """Freezes the map that is served; raises CorrectionRefused."""
         try:

@@ -39,14 +39,27 @@ class ModbusClient:
             async with asyncio.timeout(1.0):  # wait_for swallows a cancellation that comes with the end
                 await self._writer.wait_closed()
 
-    async def read(self, register: int, count: int) -> bytes:
-        """FC3: `count` registers from a 0-based address, as big-endian bytes.
+    async def read(self, register: int, count: int, *, unit: int | None = None, function: int = 3) -> bytes:
+        """FC3 (or 4): `count` registers from a 0-based address, as they came: two octets each.
+
+        Raises:
+            ModbusError: exception, another length than asked for, or no answer within 5 s.
+        """
+        answer = await self._ask(struct.pack(">BHH", function, register, count), unit)
+        if answer[:1] != bytes((2 * count,)) or len(answer) != 2 * count + 1:
+            raise ModbusError(f"{len(answer) - 1} octets for {count} registers")
+        return answer[1:]
+
+    async def read_bit(self, address: int, *, unit: int | None = None, function: int = 1) -> bool:
+        """FC1 (or 2): one coil or discrete input.
 
         Raises:
             ModbusError: exception, or no answer within 5 s.
         """
-        answer = await self._ask(struct.pack(">BHH", 3, register, count))
-        return answer[1:]
+        answer = await self._ask(struct.pack(">BHH", function, address, 1), unit)
+        if len(answer) != 2:
+            raise ModbusError(f"{len(answer)} octets for one bit")
+        return bool(answer[1] & 1)
 
     async def read_float(self, register: int) -> float:
         """FC3: a float32 in ABCD order."""
@@ -65,9 +78,9 @@ class ModbusClient:
         """FC16: a float32 in ABCD order."""
         await self.write(register, struct.pack(">f", value))
 
-    async def _ask(self, pdu: bytes) -> bytes:
+    async def _ask(self, pdu: bytes, unit: int | None = None) -> bytes:
         self._transaction = (self._transaction + 1) & 0xFFFF
-        header = struct.pack(">HHHB", self._transaction, 0, len(pdu) + 1, self._unit)
+        header = struct.pack(">HHHB", self._transaction, 0, len(pdu) + 1, self._unit if unit is None else unit)
         try:
             async with asyncio.timeout(ANSWER_S):
                 self._writer.write(header + pdu)

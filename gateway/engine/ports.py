@@ -151,6 +151,9 @@ class Source(Protocol):
     async def read_bulk(self, spec: ReadSpec) -> dict[str, Any]:
         """One answer split by resource id."""
 
+    def answers(self) -> Mapping[str, Answered]:
+        """The newest answer to each GET of lists, members and reads, by its path; nothing of logins is among them."""
+
     def preview(self, request: WriteRequest | ActionRequest) -> str:
         """What `write` or `act` would send, in words: method, path and body; nothing is sent."""
 

@@ -47,6 +47,9 @@ class ControlPort(Protocol):
     def map(self) -> dict[str, Any]:
         """The map as it is served: `map_hash` and `points`."""
 
+    def answers(self) -> dict[str, Any]:
+        """The newest JSON of each source by the path it was asked for: `age_s` and `document`."""
+
     def publish(self, user: str, *, accept_moves: bool) -> list[str]:
         """Freezes the map that is served; returns what was done in sentences; raises CorrectionRefused."""
 
@@ -82,6 +85,7 @@ class ControlServer:
         app.router.add_get("/points", self._give(self._port.points))
         app.router.add_get("/addresses", self._give(self._port.addresses))
         app.router.add_get("/map", self._give(self._port.map))
+        app.router.add_get("/answers", self._give(self._port.answers))
         app.router.add_post("/publish", self._publish)
         app.router.add_post("/read", self._read)
         app.router.add_post("/write", self._write)

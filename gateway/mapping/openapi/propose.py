@@ -208,11 +208,13 @@ class _Draft:
         if not states:
             self.found -= 1
             return self._unknown(kind, point, f"{leaf.path} lists {', '.join(leaf.shape.texts)}")
-        template = self.template["resources"][kind]["points"][point]["enum"]
-        enum: dict[str, int | None] = dict.fromkeys((text for text in template if text not in states), None)
+        template = self.template["resources"][kind]["points"][point]
+        enum: dict[str, int | None] = dict.fromkeys((text for text in template["enum"] if text not in states), None)
+        code = template.get("alarm", {}).get("when")
+        lost = {} if code is None or code in states.values() else {"alarm": None}
         rest = [text for text in leaf.shape.texts if text not in states]
         note = f"also lists {', '.join(rest)}: give them codes" if rest else ""
-        return [line(3, point, {"path": leaf.path, "enum": {**enum, **states}}, note)]
+        return [line(3, point, {"path": leaf.path, "enum": {**enum, **states}, **lost}, note)]
 
     def _online(self, kind: str, point: str, leaf: Leaf) -> list[str]:
         texts = [text for text in leaf.shape.texts if plain(text) in CONNECTED]
@@ -262,7 +264,7 @@ class _Draft:
         """Whether a point of a kind that comes later in the file will be recognised."""
         kind = of.partition(".")[0]
         trial = _Draft(self.api, self.template)
-        trial._is_trial = True  # noqa: SLF001  # another of ourselves
+        trial._is_trial = True
         trial.kind(kind)
         return kind not in trial.left_out and of not in trial.points_left_out
 

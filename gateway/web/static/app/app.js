@@ -1,7 +1,7 @@
 // The shell: who is logged in, the sections, the banners above them, and the state of the connection.
 
 import { get, post } from "./api.js";
-import { fill, h, plural, withUnit, duration, badge } from "./dom.js";
+import { badge, fill, h, plural, setText, withUnit } from "./dom.js";
 import { Live } from "./live.js";
 import { openPoint } from "./point.js";
 import { overview } from "./overview.js";
@@ -15,6 +15,7 @@ import { log } from "./log.js";
 
 const SECTIONS = { overview, zones, points, commands, clients, evidence, downloads, log };
 const RENEW_MS = 5 * 60 * 1000;
+const BANNERS = 3;
 const place = (id) => document.getElementById(id);
 
 const live = new Live();
@@ -30,6 +31,7 @@ const app = {
 let shown = null;
 
 async function start() {
+  theme();
   app.session = await get("session");
   document.body.dataset.role = app.session.role;
   place("site").textContent = app.session.site || "EV gateway";
@@ -37,11 +39,13 @@ async function start() {
   fill(place("tabs"), Object.entries(SECTIONS).map(([name, section]) => (
     h("a", { href: `#${name}`, data: { section: name } }, section.title, h("span.count", { hidden: true }))
   )));
-  place("logout").addEventListener("click", async () => {
-    await post("logout");
-    location.reload();
+  document.querySelector(".skip").addEventListener("click", (event) => {
+    event.preventDefault();
+    place("main").focus();
   });
-  theme();
+  place("logout").addEventListener("click", () => {
+    post("logout").then(() => location.reload()).catch((error) => toast(error.message, "bad"));
+  });
   live.on("overview", told);
   live.on("link", link);
   live.on("hello", () => get("overview").then(told).catch(() => {}));
@@ -51,8 +55,8 @@ async function start() {
 }
 
 function route() {
-  const [name, ...rest] = decodeURIComponent(location.hash.slice(1)).split("?");
-  const key = name in SECTIONS ? name : "overview";
+  const [name, ...rest] = location.hash.slice(1).split("?");
+  const key = Object.hasOwn(SECTIONS, name) ? name : "overview";
   const section = SECTIONS[key];
   shown?.leave?.();
   for (const tab of place("tabs").children) {
@@ -62,9 +66,11 @@ function route() {
   const main = fill(place("main"));
   main.className = key;
   document.title = `${section.title} · ${app.session.site || "EV gateway"}`;
-  shown = section.show(main, app, new URLSearchParams(rest.join("?"))) || null;
-  live.follow(section.topic);
+  const view = section.show(main, app, new URLSearchParams(rest.join("?")));
+  shown = view;
+  live.follow(section.topic).then(() => { if (shown === view) view.load?.(); });
   scrollTo(0, 0);
+  if (document.activeElement === document.body) main.focus({ preventScroll: true });
 }
 
 // -- banners ----------------------------------------------------------------------------------------------------------
@@ -72,18 +78,22 @@ function route() {
 function told(now) {
   const count = place("tabs").querySelector('[data-section="overview"] .count');
   count.hidden = now.in_order;
-  count.textContent = now.in_order ? "" : String(now.needs.length);
-  count.setAttribute("aria-label", `${plural(now.needs.length, "thing needs", "things need")} somebody`);
+  const things = plural(now.needs.length, "thing needs", "things need");
+  if (count.title !== things) fill(count, String(now.needs.length), h("span.visually-hidden", {}, ` ${things} you`));
+  count.title = things;
   const said = [];
   if (now.dry_run) said.push(banner("warn", "Dry run: nothing that is written here is sent to any product."));
   if (now.read_only) said.push(banner("warn", "Read-only: no limit is accepted from anybody."));
-  for (const point of now.forced) {
-    const text = `Out of service: ${point.point} shows ${withUnit(point.value, "")}, set by ${point.user || "somebody"}, `
-      + `for ${duration(point.left_s)} more.`;
+  for (const point of now.forced.slice(0, BANNERS)) {
+    const text = `Out of service: ${point.point} shows ${withUnit(point.value, "")}, set by ${point.user || "somebody"}.`;
     const end = app.mayCommand && h("button.small", { type: "button", onclick: () => release(point.point) }, "Back into service");
     said.push(banner("grave", text, end));
   }
-  const signature = JSON.stringify([now.dry_run, now.read_only, now.forced]);
+  if (now.forced.length > BANNERS) {
+    const all = h("a", { href: "#points?quality=forced" }, `all ${now.forced.length} of them`);
+    said.push(banner("grave", `Out of service: ${now.forced.length - BANNERS} more.`, all));
+  }
+  const signature = JSON.stringify([now.dry_run, now.read_only, now.forced.map(({ point, value, user }) => [point, value, user])]);
   const banners = place("banners");
   if (banners.dataset.signature === signature) return;
   banners.dataset.signature = signature;
@@ -107,15 +117,18 @@ function link({ lost, asOf }) {
   const line = place("link");
   line.classList.toggle("lost", lost);
   document.body.classList.toggle("stale", lost);
-  fill(line, lost && badge("bad", `Connection lost, values as of ${asOf ? asOf.toLocaleTimeString("en-GB") : "the start"}`));
+  const since = asOf ? `, values as of ${asOf.toLocaleTimeString("en-GB")}` : "";
+  fill(line, lost && [badge("bad", `Connection lost${since}`), h("span.hint", {}, "The page comes back by itself.")]);
 }
 
 let hide = 0;
 
 function toast(text, level = "ok") {
   clearTimeout(hide);
-  fill(place("toast"), h(`p.${level}`, {}, badge(level, text)));
-  hide = setTimeout(() => fill(place("toast")), 8000);
+  const box = fill(place("toast"), h(`p.${level}`, {}, badge(level, text)));
+  if (box.matches(":popover-open")) box.hidePopover();  // shown again, it stands above a dialog
+  box.showPopover();
+  hide = setTimeout(() => box.hidePopover(), 8000);
 }
 
 function theme() {
@@ -123,7 +136,7 @@ function theme() {
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const root = document.documentElement;
   const now = () => root.dataset.theme || (dark.matches ? "dark" : "light");
-  const say = () => { button.textContent = now() === "dark" ? "Light" : "Dark"; };
+  const say = () => setText(button, now() === "dark" ? "Light colours" : "Dark colours");
   const stored = localStorage.getItem("theme");
   if (stored === "light" || stored === "dark") root.dataset.theme = stored;
   button.addEventListener("click", () => {

@@ -1,10 +1,14 @@
 // Who reads and writes here, and what is probably wrong with it.
 
 import { get } from "./api.js";
-import { badge, duration, fill, h, plural } from "./dom.js";
+import { badge, duration, fill, h, patch, plural, sentence } from "./dom.js";
 import { table } from "./overview.js";
 
 const EVERY_MS = 3000;
+const FUNCTIONS = {
+  1: "read coils", 2: "read discrete inputs", 3: "read holding", 4: "read input", 5: "write coil", 6: "write register",
+  15: "write coils", 16: "write registers", 22: "mask write", 23: "read and write", 43: "identification",
+};
 
 export const clients = {
   title: "Clients",
@@ -16,8 +20,8 @@ export const clients = {
       if (document.hidden) return;
       try {
         const found = await get("clients");
-        fill(hints, hintsOf(found));
-        fill(list, h("h2", {}, plural(found.clients.length, "client")), found.clients.length ? rows(found.clients) : h("p.hint", {}, "Nobody has asked anything yet."));
+        patch(hints, hintsOf(found.hints));
+        patch(list, h("h2", {}, plural(found.clients.length, "client")), found.clients.length ? rows(found.clients) : h("p.hint", {}, "Nobody has asked anything yet."));
       } catch (error) {
         fill(list, h("p.error", { role: "alert" }, error.message));
       }
@@ -28,32 +32,34 @@ export const clients = {
   },
 };
 
-function hintsOf(found) {
-  const said = [...(found.hints || []).map((hint) => ["", hint]),
-    ...found.clients.flatMap((client) => (client.hints || []).map((hint) => [client.address || client.client || "", hint]))];
-  if (!said.length) return h("p", {}, badge("ok", "No client does anything odd."));
-  return h("section.panel", {}, h("h2", {}, "Hints"), h("ul.needs", {}, said.map(([who, hint]) => h("li.need.warn", {}, badge("warn", who || "network"), h("p", {}, hint.text || String(hint))))));
+function hintsOf(hints) {
+  if (!hints.length) return h("section.panel", {}, badge("ok", "No client does anything odd."));
+  return h("section.panel", {}, h("h2", {}, "Hints"), h("ul.needs", {}, hints.map((hint) => h("li.need", {},
+    badge("warn", hint.client || "network"),
+    h("p", {}, sentence(hint.text), h("span.hint", {}, ` ${hint.protocol}, for ${duration(hint.since_s)}`))))));
 }
 
 function rows(found) {
-  const head = ["Client", "Protocol", "Group", ">Rate", ">Requests", ">Refused", ">Writes", "Asked for", ">Last heard"];
+  const head = ["Client", "Protocol", "Group", ">Connections", ">COV", ">Rate", ">Requests", ">Refused", ">Writes", "Asked for", ">Last heard"];
   return table(head, found.map((client) => h("tr", {},
-    h("th", { scope: "row" }, client.address || client.client),
+    h("th", { scope: "row" }, client.address),
     h("td", {}, client.protocol),
     h("td", {}, client.group || "–"),
-    h("td.number", {}, client.per_s === undefined ? "–" : `${client.per_s} /s`),
-    h("td.number", {}, client.requests ?? "–"),
-    h("td.number", {}, count(client.exceptions ?? client.errors)),
-    h("td.number", {}, client.writes ?? "–"),
-    h("td", {}, services(client.functions || client.services || {})),
+    h("td.number", {}, client.protocol === "modbus" ? client.connections : "–"),
+    h("td.number", {}, client.protocol === "bacnet" ? client.subscriptions : "–"),
+    h("td.number", {}, `${client.per_s} /s`),
+    h("td.number", {}, client.requests),
+    h("td.number", { title: codes(client.codes) }, client.exceptions),
+    h("td.number", {}, client.writes),
+    h("td", {}, services(client)),
     h("td.number", {}, `${duration(client.last_seen_s)} ago`))));
 }
 
-function count(found) {
-  if (found === undefined || found === null) return "–";
-  return typeof found === "object" ? Object.values(found).reduce((sum, one) => sum + one, 0) : found;
+function codes(found) {
+  return Object.entries(found || {}).map(([code, times]) => `${code} ×${times}`).join(", ");
 }
 
-function services(found) {
-  return Object.entries(found).map(([name, times]) => `${name} ×${times}`).join(", ") || "–";
+function services({ protocol, functions }) {
+  const name = (code) => (protocol === "modbus" && FUNCTIONS[code] ? `${code} ${FUNCTIONS[code]}` : code);
+  return Object.entries(functions).map(([code, times]) => `${name(code)} ×${times}`).join(", ") || "–";
 }

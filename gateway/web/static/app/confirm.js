@@ -9,12 +9,13 @@ export function confirmed(title, lines, verb, danger = false) {
       dialog.remove();
       resolve(answer);
     };
+    const no = h("button", { type: "button", onclick: () => close(false) }, "Cancel");
     const go = h(danger ? "button.danger" : "button.primary", { type: "button", onclick: () => close(true) }, verb);
-    const dialog = h("dialog.confirm", { "aria-label": title, oncancel: () => close(false) },
-      h("h2", {}, title), h("ul", {}, lines.filter(Boolean).map((line) => h("li", {}, line))),
-      h("div.row", {}, h("button", { type: "button", onclick: () => close(false) }, "Cancel"), go));
+    const dialog = h("dialog.confirm", { "aria-labelledby": "confirm-title", "aria-describedby": "confirm-lines", oncancel: () => close(false) },
+      h("h2", { id: "confirm-title" }, title), h("ul", { id: "confirm-lines" }, lines.filter(Boolean).map((line) => h("li", {}, line))),
+      h("div.row", {}, no, go));
     document.body.append(dialog);
     dialog.showModal();
-    go.focus();
+    (danger ? no : go).focus();
   });
 }

@@ -6,7 +6,7 @@ export function h(what, properties = {}, ...children) {
   if (classes.length) element.className = classes.join(" ");
   for (const [name, value] of Object.entries(properties)) {
     if (value === null || value === undefined || value === false) continue;
-    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    if (name.startsWith("on")) hears(element, name.slice(2), value);
     else if (name === "data") Object.assign(element.dataset, value);
     else if (name in element && !name.includes("-") && typeof element[name] !== "object") element[name] = value;
     else element.setAttribute(name, value === true ? "" : value);
@@ -19,6 +19,51 @@ export function fill(element, ...children) {
   element.replaceChildren();
   append(element, children);
   return element;
+}
+
+function hears(element, kind, heard) {
+  element.heard = { ...element.heard, [kind]: heard };
+  element.addEventListener(kind, (event) => element.heard[kind](event));
+}
+
+// As fill, but what is there already stays and takes the new texts: focus, selection and scrolling survive.
+export function patch(element, ...children) {
+  const fresh = document.createDocumentFragment();
+  append(fresh, children);
+  alike(element, fresh);
+  return element;
+}
+
+function alike(old, fresh) {
+  const wanted = [...fresh.childNodes];
+  wanted.forEach((node, place) => {
+    const there = old.childNodes[place];
+    if (!there) old.append(node);
+    else if (there.nodeName === node.nodeName && hearing(there) === hearing(node)) become(there, node);
+    else there.replaceWith(node);
+  });
+  while (old.childNodes.length > wanted.length) old.lastChild.remove();
+}
+
+function hearing(node) {
+  return node.heard ? Object.keys(node.heard).join() : "";
+}
+
+// What a person opened stays open; a style is no attribute, for the content policy forbids those.
+function become(old, fresh) {
+  if (!(fresh instanceof Element)) {
+    if (old.data !== fresh.data) old.data = fresh.data;
+    return;
+  }
+  for (const { name, value } of fresh.attributes) {
+    if (name !== "style" && name !== "open" && old.getAttribute(name) !== value) old.setAttribute(name, value);
+  }
+  for (const { name } of [...old.attributes]) {
+    if (name !== "style" && name !== "open" && !fresh.hasAttribute(name)) old.removeAttribute(name);
+  }
+  if (old.style.cssText !== fresh.style.cssText) old.style.cssText = fresh.style.cssText;
+  old.heard = fresh.heard;
+  alike(old, fresh);
 }
 
 function append(element, children) {
@@ -75,8 +120,11 @@ export function duration(seconds) {
   return `${Math.floor(whole / 86400)} d ${Math.floor((whole % 86400) / 3600)} h`;
 }
 
+// A time of day, with its date when that is another day.
 export function clock(unixSeconds) {
-  return new Date(unixSeconds * 1000).toLocaleTimeString("en-GB");
+  const date = new Date(unixSeconds * 1000);
+  const time = date.toLocaleTimeString("en-GB");
+  return date.toDateString() === new Date().toDateString() ? time : `${date.toLocaleDateString("sv-SE")} ${time}`;
 }
 
 export function moment(iso) {

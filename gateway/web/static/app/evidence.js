@@ -1,18 +1,18 @@
 // The chain of records: who asked what, and what became of it; verified, exported, printed.
 
 import { address, get } from "./api.js";
-import { badge, fill, h, moment, plural } from "./dom.js";
+import { badge, fill, h, moment, patch, plural } from "./dom.js";
 import { table } from "./overview.js";
 
-const EVENTS = ["accepted", "refused", "released", "sent", "verified", "failsafe", "login", "login_failed"];
+const EVENTS = ["accepted", "refused", "released", "sent", "verified", "found", "failsafe", "forced", "unforced", "acknowledged", "login",
+  "login_failed", "logout", "password_changed", "recipients", "wiped"];
 
 export const evidence = {
   title: "Evidence",
   topic: "none",
   show(main, app) {
     const view = new Evidence(main, app);
-    view.load();
-    return { leave: () => {} };
+    return { load: () => view.load(), leave: () => {} };
   },
 };
 
@@ -23,22 +23,21 @@ class Evidence {
     this.since = h("input", { type: "datetime-local", step: "1" });
     this.until = h("input", { type: "datetime-local", step: "1" });
     this.list = h("div");
+    this.asOf = h("p.hint", { role: "status" });
     this.verdict = h("p", { role: "status" });
     this.csv = h("a.button", { href: "#", download: "evidence.csv" }, "Save as CSV");
     this.report = h("select", { "aria-label": "Point of the report" });
     this.records = [];
-    const change = () => this.load();
-    for (const field of [this.point, this.event, this.since, this.until]) field.addEventListener("change", change);
     main.append(h("h1", {}, "Evidence"),
       h("form.filters", { role: "search", onsubmit: (event) => { event.preventDefault(); this.load(); } },
         h("label", {}, "Point", this.point), h("label", {}, "Event", this.event), h("label", {}, "Since", this.since), h("label", {}, "Until", this.until),
-        h("button", { type: "submit" }, "Filter")),
+        h("button", { type: "submit" }, "Show")),
       h("datalist", { id: "events" }, EVENTS.map((name) => h("option", { value: name }))),
       h("div.row.tools", {}, h("button", { type: "button", onclick: () => this.verify() }, "Verify the chain"), this.csv),
       this.verdict,
       h("section.panel", {}, h("h2", {}, "Report of a reduction"), h("p.hint", {}, "Asked, in force, and measured before and after, in the time above; opens for printing."),
         h("form.inline", { onsubmit: (event) => this.open(event) }, h("label", {}, "Point", this.report), h("button", { type: "submit" }, "Open the report"))),
-      h("section.panel", {}, h("h2", {}, "Records"), this.list));
+      h("section.panel", {}, h("header.row", {}, h("h2", {}, "Records"), this.asOf), this.list));
     get("commands").then(({ commands }) => fill(this.report, commands.map((command) => h("option", { value: command.point }, command.point)))).catch(() => {});
   }
 
@@ -48,15 +47,20 @@ class Evidence {
   }
 
   async load(before = null) {
-    this.csv.href = address("evidence/csv", this.wanted);
+    const asked = this.asked = {};
+    const wanted = before === null ? this.wanted : this.shown;
     try {
-      const found = await get("evidence", { ...this.wanted, before });
+      const found = await get("evidence", { ...wanted, before });
+      if (asked !== this.asked) return;
+      this.shown = wanted;
+      this.csv.href = address("evidence/csv", wanted);
+      if (before === null) this.asOf.textContent = `as of ${new Date().toLocaleTimeString("en-GB")}`;
       this.records = before === null ? found.records : [...this.records, ...found.records];
       const last = this.records.at(-1);
       const more = found.more && last ? h("button", { type: "button", onclick: () => this.load(last.seq) }, "Show older records") : null;
-      fill(this.list, found.broken ? h("p", {}, badge("bad", found.broken)) : null, this.records.length ? rows(this.records) : h("p.hint", {}, "No record."), more);
+      patch(this.list, found.broken ? h("p", {}, badge("bad", found.broken)) : null, this.records.length ? rows(this.records) : h("p.hint", {}, "No record."), more);
     } catch (error) {
-      fill(this.list, h("p.error", { role: "alert" }, error.message));
+      if (asked === this.asked) fill(this.list, h("p.error", { role: "alert" }, error.message));
     }
   }
 

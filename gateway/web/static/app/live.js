@@ -2,14 +2,19 @@
 
 const KINDS = ["hello", "points", "commands", "overview", "log", "structure", "tick", "bye"];
 const LOST_AFTER_MS = 5000;
+const DEAD_AFTER_MS = 10000;
 const AGAIN_MS = 2000;
+const PATIENCE_MS = 1500;
 
 export class Live extends EventTarget {
   #source = null;
   #topic = "";
   #last = "";
   #heard = Date.now();
+  #opened = 0;
   #again = 0;
+  #generation = null;
+  #first = null;
   lost = false;
   asOf = null;
 
@@ -19,12 +24,18 @@ export class Live extends EventTarget {
     addEventListener("online", () => this.#open());
   }
 
-  // Which points the stream tells of: all, cards or none.
+  // Which points the stream tells of: all, cards or none. Settles when it tells, so that what is loaded then misses
+  // nothing; or after a while, for a page without a stream is better than an empty one.
   follow(topic) {
-    if (topic === this.#topic && this.#source && this.#source.readyState !== EventSource.CLOSED) return;
+    if (topic === this.#topic && this.#source && this.#source.readyState !== EventSource.CLOSED) return Promise.resolve();
     this.#topic = topic;
     this.#last = "";
-    this.#open();
+    this.#first?.();
+    return new Promise((resolve) => {
+      this.#first = resolve;
+      setTimeout(resolve, PATIENCE_MS);
+      this.#open();
+    });
   }
 
   on(kind, heard) {
@@ -36,6 +47,7 @@ export class Live extends EventTarget {
   #open() {
     clearTimeout(this.#again);
     this.#source?.close();
+    this.#opened = Date.now();
     const after = this.#last ? `&after=${encodeURIComponent(this.#last)}` : "";
     const source = new EventSource(`/api/v1/events?points=${this.#topic}${after}`);
     this.#source = source;
@@ -55,6 +67,7 @@ export class Live extends EventTarget {
   }
 
   #take(kind, event) {
+    const detail = JSON.parse(event.data);
     this.#heard = Date.now();
     if (this.lost) this.#say(false);
     if (kind === "tick") {
@@ -62,15 +75,36 @@ export class Live extends EventTarget {
       this.asOf = new Date();
     }
     if (kind === "bye") location.reload();
-    this.dispatchEvent(new CustomEvent(kind, { detail: JSON.parse(event.data) }));
+    if (kind === "hello") this.#greeted(detail);
+    if (kind === "structure") this.#generation = detail.generation;
+    this.#tell(kind, detail);
   }
 
+  // After a break: `back` when the stream goes on where it stopped, `anew` when everything must be loaded again.
+  #greeted({ resumed, generation }) {
+    const moved = this.#generation !== generation;
+    this.#generation = generation;
+    if (this.#first) {
+      this.#first();
+      this.#first = null;
+    } else {
+      this.#tell(resumed && !moved ? "back" : "anew", null);
+    }
+  }
+
+  // A network that dies closes nothing: a stream that is silent for long is opened again.
   #watch() {
-    if (Date.now() - this.#heard > LOST_AFTER_MS && !this.lost) this.#say(true);
+    const silent = Date.now() - this.#heard;
+    if (silent > LOST_AFTER_MS && !this.lost) this.#say(true);
+    if (silent > DEAD_AFTER_MS && Date.now() - this.#opened > DEAD_AFTER_MS) this.#open();
   }
 
   #say(lost) {
     this.lost = lost;
-    this.dispatchEvent(new CustomEvent("link", { detail: { lost, asOf: this.asOf } }));
+    this.#tell("link", { lost, asOf: this.asOf });
+  }
+
+  #tell(kind, detail) {
+    this.dispatchEvent(new CustomEvent(kind, { detail }));
   }
 }

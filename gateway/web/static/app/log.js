@@ -4,6 +4,7 @@ import { get } from "./api.js";
 import { badge, clock, fill, h, plural, shown } from "./dom.js";
 
 const MOST = 500;
+const NOTHING = new Set([null, "", "None"]);
 const LEVELS = { info: "off", debug: "off", warning: "warn", error: "bad", critical: "bad" };
 
 export const log = {
@@ -18,7 +19,7 @@ export const log = {
       const found = entries.filter((entry) => words.every((word) => entry.needle.includes(word)));
       count.textContent = plural(found.length, "state change");
       fill(list, found.toReversed().map((entry) => h("li", {}, h("time.mono", {}, clock(entry.utc)), badge(LEVELS[entry.level] || "off", entry.event),
-        h("span", {}, Object.entries(entry.fields).map(([name, value]) => `${name}: ${shown(value)}`).join(" · ")))));
+        h("span", {}, Object.entries(entry.fields).filter(([, value]) => !NOTHING.has(value)).map(([name, value]) => `${name}: ${shown(value)}`).join(" · ")))));
     };
     const take = (more) => {
       for (const entry of more) entry.needle = `${entry.event} ${JSON.stringify(entry.fields)}`.toLowerCase();
@@ -31,8 +32,7 @@ export const log = {
       entries = [];
       take(found.entries);
     }).catch((error) => { count.textContent = error.message; });
-    load();
-    const offs = [app.live.on("log", (found) => take(found.entries)), app.live.on("hello", ({ resumed }) => { if (!resumed) load(); })];
-    return { leave: () => offs.forEach((off) => off()) };
+    const offs = [app.live.on("log", (found) => take(found.entries)), app.live.on("anew", load), app.live.on("back", load)];
+    return { load, leave: () => offs.forEach((off) => off()) };
   },
 };

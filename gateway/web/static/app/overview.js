@@ -1,7 +1,7 @@
 // Whether the site is in order, in one sentence; then what needs somebody, the sources, the servers.
 
 import { get } from "./api.js";
-import { badge, duration, fill, h, plural, QUALITY } from "./dom.js";
+import { badge, duration, fill, h, patch, plural, sentence, QUALITY } from "./dom.js";
 
 const LEVEL = { failsafe: "grave", inhibited: "grave", alarm: "bad", warning: "warn" };
 const STATES = { up: "ok", starting: "warn", down: "bad", paused: "warn", taken: "bad", refused: "bad" };
@@ -14,31 +14,33 @@ export const overview = {
     const rest = h("div.stack");
     main.append(headline, rest);
     const draw = (now) => {
-      fill(headline, verdict(now));
-      fill(rest, needs(now), sources(now.sources), h("div.columns", {}, servers(now.servers), quality(now)), about(now));
+      patch(headline, verdict(now));
+      patch(rest, needs(now), sources(now.sources), h("div.columns", {}, servers(now.servers), quality(now)), about(now));
     };
-    get("overview").then(draw).catch((error) => fill(headline, h("p.error", { role: "alert" }, error.message)));
-    const off = app.live.on("overview", draw);
-    return { leave: off };
+    const load = () => get("overview").then(draw).catch((error) => fill(headline, h("p.error", { role: "alert" }, error.message)));
+    load();
+    return { leave: app.live.on("overview", draw) };
   },
 };
 
 function verdict(now) {
-  if (now.in_order) {
-    const told = `${plural(now.sources.length, "source")} connected, ${plural(now.points.good || 0, "point")} good.`;
-    return h("div.verdict.ok", {}, h("h1", {}, badge("ok", "In order")), h("p", {}, told));
-  }
+  const connected = now.sources.filter((source) => source.connected).length;
+  const wrong = ["stale", "bad", "config_error"].reduce((sum, key) => sum + (now.points[key] || 0), 0);
+  const told = h("p", {}, `${connected} of ${plural(now.sources.length, "source")} connected. ${plural(now.points.good || 0, "point")} good`,
+    wrong ? [", ", h("a", { href: "#points?quality=not_good" }, `${wrong} not good`)] : null, ".");
+  if (now.in_order) return h("div.verdict.ok", {}, h("h1", {}, badge("ok", "In order")), told);
   const grave = now.needs.some((need) => LEVEL[need.severity] === "grave");
   const level = grave ? "grave" : now.needs.some((need) => need.severity === "alarm") ? "bad" : "warn";
   const title = `${plural(now.needs.length, "thing needs", "things need")} you`;
-  return h(`div.verdict.${level}`, {}, h("h1", {}, badge(level, title)));
+  return h(`div.verdict.${level}`, {}, h("h1", {}, badge(level, title)), told);
 }
 
 function needs(now) {
   if (!now.needs.length) return null;
   const rows = now.needs.map((need) => h(`li.need.${LEVEL[need.severity]}`, {},
     badge(LEVEL[need.severity], need.severity),
-    h("p", {}, need.about && h("strong", {}, need.about, ": "), need.text)));
+    h("p", {}, need.about && [h("strong", {}, need.about), ": "], sentence(need.text),
+      need.severity === "failsafe" ? [" ", h("a", { href: `#commands?point=${encodeURIComponent(need.about)}` }, "Its slots")] : null)));
   return h("section.panel", {}, h("h2", {}, "What needs somebody"), h("ul.needs", {}, rows));
 }
 
@@ -59,7 +61,7 @@ function words(source) {
   if (source.reason) said.push(source.reason);
   if (source.retry_in_s !== null && source.retry_in_s !== undefined) said.push(`tried again in ${duration(source.retry_in_s)}`);
   for (const [what, why] of Object.entries(source.failing || {})) said.push(`${what}: ${why}`);
-  return said.length ? h("p.hint", {}, said.join("; ")) : null;
+  return said.length ? h("p.hint", {}, sentence(said.join("; "))) : null;
 }
 
 function servers(rows) {

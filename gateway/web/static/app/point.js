@@ -1,37 +1,39 @@
 // One point in a drawer: its addresses, where its value comes from, why it is bad; out of service and back.
 
 import { get, post } from "./api.js";
-import { badge, bacnetText, duration, fill, h, sentence, withUnit, QUALITY } from "./dom.js";
+import { badge, bacnetText, duration, fill, h, patch, sentence, setText, withUnit, QUALITY } from "./dom.js";
 import { confirmed } from "./confirm.js";
 
-export async function openPoint(app, name) {
-  const body = h("div.body", {}, h("p.hint", {}, "Loading …"));
-  const close = () => {
-    clearInterval(timer);
-    dialog.close();
-    dialog.remove();
+const EVERY_MS = 2000;
+
+export function openPoint(app, name) {
+  const trouble = h("p.error", { role: "alert" }), said = h("div", {}, h("p.hint", {}, "Loading …")), service = h("div");
+  const dialog = h("dialog.drawer", { "aria-labelledby": "drawer-title", onclose: () => { clearInterval(timer); dialog.remove(); } },
+    h("header", {}, h("h2", { id: "drawer-title" }, name), h("button.small", { type: "button", onclick: () => dialog.close() }, "Close")),
+    trouble, said, service);
+  const show = (point) => {
+    setText(trouble, "");
+    patch(said, described(point));
+    const state = JSON.stringify([Boolean(point.forced_by), point.force_obstacle, point.unit, point.texts]);
+    if (state !== service.dataset.state) fill(service, forcing(app, point, show));
+    service.dataset.state = state;
   };
-  const dialog = h("dialog.drawer", { "aria-label": `Point ${name}`, onclose: () => { clearInterval(timer); dialog.remove(); } },
-    h("header", {}, h("h2", {}, name), h("button.small", { type: "button", onclick: close }, "Close")), body);
+  const load = () => get("point", { point: name }).then(show).catch((error) => setText(trouble, error.message));
   document.body.append(dialog);
   dialog.showModal();
-  const show = (point) => fill(body, described(app, point, show));
-  const load = () => get("point", { point: name }).then(show).catch((error) => fill(body, h("p.error", { role: "alert" }, error.message)));
-  let timer = 0;
-  await load();
-  timer = setInterval(() => {
-    if (!body.contains(document.activeElement) || document.activeElement === body) load();
-  }, 3000);
+  load();
+  const timer = setInterval(() => { if (!document.hidden) load(); }, EVERY_MS);
 }
 
-function described(app, point, show) {
+function described(point) {
   const [level, text] = QUALITY[point.quality] || ["bad", point.quality || "not read"];
   return [
     h("p.now", {}, h("strong.big", {}, withUnit(point.value, point.unit, point.text)), " ", badge(level, text),
       point.age_s === null ? null : h("span.hint", {}, ` ${duration(point.age_s)} old`)),
     point.reason ? h("p.reason", {}, sentence(point.reason)) : null,
     point.description ? h("p", {}, sentence(point.description)) : null,
-    addresses(point), origin(point.origin), forcing(app, point, show),
+    addresses(point), origin(point.origin),
+    point.forced_by ? h("p.now", {}, badge("grave", `Out of service: set by ${point.forced_by.user || "somebody"}, ends in ${duration(point.forced_by.left_s)}.`)) : null,
   ];
 }
 
@@ -62,9 +64,8 @@ function origin(from) {
 
 function forcing(app, point, show) {
   if (point.forced_by) {
-    const said = `Out of service: set by ${point.forced_by.user || "somebody"}, ends in ${duration(point.forced_by.left_s)}.`;
-    return h("section", {}, h("h3", {}, "Out of service"), h("p", {}, badge("grave", said)),
-      app.mayCommand ? h("button", { type: "button", onclick: () => act(app, show, "unforce", { point: point.point }) }, "Back into service") : null);
+    const end = app.mayCommand ? h("button", { type: "button", onclick: () => act(app, show, "unforce", { point: point.point }) }, "Back into service") : null;
+    return h("section", {}, h("h3", {}, "Out of service"), end);
   }
   if (!app.mayCommand || point.force_obstacle) return null;
   const field = input(point);
@@ -105,8 +106,6 @@ export function input(point) {
     return { element, read: () => element.value };
   }
   const element = h("input", { type: "number", step: "any", required: true, inputMode: "decimal" });
-  if (point.low !== undefined && point.low !== null) element.min = point.stop_allowed ? Math.min(0, point.low) : point.low;
-  if (point.high !== undefined && point.high !== null) element.max = point.high;
   return { element, read: () => (element.value === "" || Number.isNaN(element.valueAsNumber) ? null : element.valueAsNumber) };
 }
 
