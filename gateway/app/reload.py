@@ -23,6 +23,7 @@ from gateway.app.logins import Logins
 from gateway.app.ports import Ports
 from gateway.app.published import move_faults, publish_running, refused_moves
 from gateway.app.reloaded import Reloaded
+from gateway.app.spare import give_back
 from gateway.app.upstream import Spawn, Upstream
 from gateway.core.errors import ConfigError, CorrectionRefused
 from gateway.store.published import is_published
@@ -143,6 +144,7 @@ class Reloader:
         await self._finish(changes, ports)
         self._keep(user, accept_moves=accept_moves)
         await self._kept.keep()
+        give_back()
         more = len(changes.words) - MOST_TOLD
         return [*changes.words[:MOST_TOLD], *([f"and {more} more changes"] if more > 0 else [])]
 

@@ -68,7 +68,7 @@ function route() {
   document.title = `${section.title} · ${app.session.site || "EV gateway"}`;
   const view = section.show(main, app, new URLSearchParams(rest.join("?")));
   shown = view;
-  live.follow(section.topic).then(() => { if (shown === view) view.load?.(); });
+  live.follow(section.topic).then(() => { if (shown === view) view?.load?.(); });
   scrollTo(0, 0);
   if (document.activeElement === document.body) main.focus({ preventScroll: true });
 }

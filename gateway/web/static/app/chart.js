@@ -2,23 +2,24 @@
 
 import { h, number, svg } from "./dom.js";
 
-const WIDTH = 640, HEIGHT = 150, LEFT = 40, BOTTOM = 20, TOP = 8, RIGHT = 8;
+const NARROWEST = 240, HEIGHT = 150, LEFT = 40, BOTTOM = 20, TOP = 8, RIGHT = 8;
 export const HOUR_S = 3600;
 
-// lines: [{name, style, rows: [[time, value, quality]]}]
-export function chart(lines, unit, now) {
+// lines: [{name, style, rows: [[time, value, quality]]}]; as wide as its place, so that its texts keep their size.
+export function chart(lines, unit, now, place) {
+  const width = Math.max(place, NARROWEST);
   const since = now - HOUR_S;
   const values = lines.flatMap((line) => line.rows.map((row) => row[1])).filter((value) => typeof value === "number");
   if (!values.length) return h("p.hint.empty", {}, "Nothing recorded in the last hour yet.");
   const top = nice(Math.max(...values, 1));
-  const x = (time) => LEFT + (Math.max(time, since) - since) / HOUR_S * (WIDTH - LEFT - RIGHT);
+  const x = (time) => LEFT + (Math.max(time, since) - since) / HOUR_S * (width - LEFT - RIGHT);
   const y = (value) => TOP + (1 - Math.max(value, 0) / top) * (HEIGHT - TOP - BOTTOM);
   const drawing = svg("svg", {
-    viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "chart", role: "img", "aria-label": words(lines, unit),
+    viewBox: `0 0 ${width} ${HEIGHT}`, class: "chart", role: "img", "aria-label": words(lines, unit),
   });
   for (const part of [0, 0.5, 1]) {
     const at = y(top * part);
-    drawing.append(svg("line", { x1: LEFT, x2: WIDTH - RIGHT, y1: at, y2: at, class: "grid" }));
+    drawing.append(svg("line", { x1: LEFT, x2: width - RIGHT, y1: at, y2: at, class: "grid" }));
     drawing.append(svg("text", { x: LEFT - 6, y: at + 4, "text-anchor": "end" }, number(top * part)));
   }
   for (const minutes of [60, 45, 30, 15, 0]) {
@@ -26,7 +27,11 @@ export function chart(lines, unit, now) {
     const anchor = minutes === 60 ? "start" : minutes === 0 ? "end" : "middle";
     drawing.append(svg("text", { x: at, y: HEIGHT - 5, "text-anchor": anchor }, minutes ? `-${minutes} min` : "now"));
   }
-  for (const line of lines) drawing.append(svg("path", { d: path(line.rows, x, y, now), class: `line ${line.style}` }));
+  for (const line of lines) {
+    const drawn = path(line.rows, x, y, now);
+    if (line.style === "measured") drawing.append(svg("path", { d: drawn.replaceAll(/M([\d.]+) [^M]*/g, (piece, from) => `${piece}V${y(0)}H${from}Z`), class: "area" }));
+    drawing.append(svg("path", { d: drawn, class: `line ${line.style}` }));
+  }
   const legend = lines.map((line) => h(`li.${line.style}`, {}, h("span.stroke", { "aria-hidden": "true" }), line.name));
   return h("figure", {}, drawing, h("figcaption", {}, h("ul.legend", {}, legend, h("li.hint", {}, unit))));
 }

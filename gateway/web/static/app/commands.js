@@ -1,7 +1,7 @@
 // What can be asked: the sixteen slots of every commandable point, its receipt, write and release; one-shot actions.
 
 import { get, post } from "./api.js";
-import { badge, duration, fill, h, moment, number, sentence, setText, shown, withUnit, AUTHORITY, STATUS } from "./dom.js";
+import { badge, duration, fill, h, moment, patch, sentence, setText, shown, withUnit, AUTHORITY, STATUS } from "./dom.js";
 import { confirmed } from "./confirm.js";
 import { input } from "./point.js";
 
@@ -13,8 +13,7 @@ export const commands = {
   topic: "none",
   show(main, app, query) {
     const view = new Commands(main, app, query.get("point") || "");
-    view.load();
-    return { leave: () => view.leave() };
+    return { load: () => view.load(), leave: () => view.leave() };
   },
 };
 
@@ -33,7 +32,7 @@ class Commands {
     this.offs = [
       app.live.on("commands", ({ commands: rows }) => { for (const row of rows) this.take(row); }),
       app.live.on("structure", () => this.load()),
-      app.live.on("hello", ({ resumed }) => { if (!resumed && this.loaded) this.load(); }),
+      app.live.on("anew", () => this.load()),
     ];
     this.second = setInterval(() => { for (const card of this.cards.values()) card.countdown(); }, 1000);
     this.fresh = setInterval(() => this.fire(), 5000);
@@ -47,12 +46,16 @@ class Commands {
 
   async load() {
     try {
+      this.missed = [];
       const found = await get("commands");
-      this.cards = new Map(found.commands.map((command) => [command.id, new Card(command, this.app)]));
+      const rows = found.commands.toSorted((a, b) => a.point.localeCompare(b.point, "en", { numeric: true }));
+      this.cards = new Map(rows.map((command) => [command.id, new Card(command, this.app, command.point === this.only)]));
+      for (const row of this.missed) this.take(row);
+      this.missed = null;
       fill(this.list, [...this.cards.values()].map((card) => card.element));
       if (!found.commands.length) fill(this.list, h("p.hint", {}, "Nothing can be commanded: no mapping says a command, or no resource is known yet."));
+      this.signature = "";
       this.show(found.actions);
-      this.loaded = true;
       this.filter();
     } catch (error) {
       fill(this.list, h("p.error", { role: "alert" }, error.message));
@@ -60,6 +63,7 @@ class Commands {
   }
 
   take(command) {
+    this.missed?.push(command);
     this.cards.get(command.id)?.take(command);
   }
 
@@ -86,7 +90,7 @@ class Commands {
     const signature = JSON.stringify(actions);
     if (signature === this.signature) return;
     this.signature = signature;
-    fill(this.actions, actions.length ? h("section.panel", {}, h("h2", {}, "One-shot actions"),
+    patch(this.actions, actions.length ? h("section.panel", {}, h("h2", {}, "One-shot actions"),
       h("p.hint", {}, "Sent once, never repeated, not even after a restart."),
       h("ul.actions", {}, [...groups].map(([resource, rows]) => h("li", { data: { resource } }, h("h3", {}, resource), rows.map((row) => this.action(row)))))) : null);
     this.filter();
@@ -99,7 +103,7 @@ class Commands {
     }, text || `code ${code}`)) : [];
     const clear = row.standing && this.app.mayCommand ? h("button.small.danger", { type: "button", onclick: () => this.run(row, 0, "clear") }, `Clear standing code ${row.standing}`) : null;
     return h("div.action", {}, h("span.what", {}, row.description || row.name), badge(RESULTS[result] || "off", result), h("span.row", {}, buttons, clear),
-      row.receipt.error_text ? h("p.hint.reason", {}, row.receipt.error_text) : null, row.obstacle ? h("p.hint.reason", {}, row.obstacle) : null);
+      row.receipt.error_text ? h("p.hint.reason", {}, sentence(row.receipt.error_text)) : null, row.obstacle ? h("p.hint.reason", {}, sentence(row.obstacle)) : null);
   }
 
   async run(row, code, text) {
@@ -122,15 +126,17 @@ function grouped(actions) {
 }
 
 class Card {
-  constructor(command, app) {
+  constructor(command, app, open) {
     this.app = app;
     this.head = h("div.limit-head");
     this.pairs = h("dl.pairs");
     this.reason = h("p.hint.reason");
     this.slots = h("tbody");
-    this.element = h("section.panel.command", { "aria-label": command.point }, this.head, this.pairs, this.reason,
+    this.used = h("span.states");
+    this.element = h("section.panel.command", { "aria-label": command.point }, this.head,
+      command.description ? h("p.hint", {}, sentence(command.description)) : null, this.pairs, this.reason,
       app.mayCommand ? this.form(command) : null,
-      h("details", {}, h("summary", {}, "The sixteen slots"), h("div.scroll", { tabindex: "0", role: "region", "aria-label": "Slots" }, h("table.slots", {},
+      h("details", { open }, h("summary", {}, "The sixteen slots ", this.used), h("div.scroll", { tabindex: "0", role: "region", "aria-label": "Slots" }, h("table.slots", {},
         h("thead", {}, h("tr", {}, ["Slot", "Value", "Written by", "Ends", ""].map((text) => h("th", { scope: "col" }, text)))), this.slots))));
     this.take(command);
   }
@@ -139,16 +145,18 @@ class Card {
     this.command = command;
     this.at = Date.now();
     const receipt = command.receipt, status = receipt.write_status || "idle", authority = receipt.authority || "init";
-    fill(this.head, h("h2", {}, command.point), badge(STATUS[status] || "warn", status), badge(AUTHORITY[authority] || "off", authority), command.dry_run ? badge("warn", "dry run") : null);
-    fill(this.pairs,
+    patch(this.head, h("h2", {}, command.point), badge(STATUS[status] || "warn", status), badge(AUTHORITY[authority] || "off", authority), command.dry_run ? badge("warn", "dry run") : null);
+    patch(this.pairs,
       h("dt", {}, "Asked now"), h("dd", {}, withUnit(command.value, command.unit, command.text), command.winner ? ` (slot ${command.winner})` : " (default)"),
       h("dt", {}, "In force"), h("dd", {}, receipt.applied === undefined ? "not known" : withUnit(receipt.applied, command.unit)),
       h("dt", {}, "Allowed"), h("dd", {}, allowed(command)),
       h("dt", {}, "Default"), h("dd", {}, withUnit(command.default, command.unit)));
-    fill(this.reason, [command.obstacle, receipt.error_text].filter(Boolean).map(sentence).join(" "));
+    setText(this.reason, [command.obstacle, receipt.error_text].filter(Boolean).map(sentence).join(" "));
     this.reason.hidden = !this.reason.textContent;
-    fill(this.slots, command.slots.map((slot, place) => this.slot(slot, place + 1)));
-    this.countdown();
+    const used = command.slots.filter((slot) => slot && slot.value !== null).length;
+    setText(this.used, used ? `${used} in use` : "all empty");
+    patch(this.slots, command.slots.map((slot, place) => this.slot(slot, place + 1)));
+    if (this.field?.element.type === "number") bound(this.field.element, command);
   }
 
   slot(slot, place) {
@@ -159,20 +167,25 @@ class Card {
     return h("tr", { className: winner ? "winner" : "" }, name,
       h("td", {}, slot.value === null ? "released" : withUnit(slot.value, this.command.unit), slot.failsafe ? badge("grave", "failsafe") : null, slot.dry_run ? badge("warn", "dry run") : null),
       h("td", {}, slot.origin),
-      h("td.left", { data: { left: slot.left_s === null ? "" : String(slot.left_s) } }, slot.left_s === null ? "never" : ""),
+      this.left(h("td.left", { data: { left: slot.left_s === null ? "" : String(slot.left_s) } }, slot.left_s === null ? "never" : "")),
       h("td", {}, mine && this.app.mayCommand && slot.value !== null ? h("button.small.danger", { type: "button", onclick: () => this.release(place) }, "Release") : null));
   }
 
   countdown() {
-    for (const left of this.slots.querySelectorAll(".left")) {
-      if (!left.dataset.left) continue;
-      const seconds = Number(left.dataset.left) - (Date.now() - this.at) / 1000;
-      setText(left, seconds > 0 ? `in ${duration(seconds)}` : "ended");
+    for (const cell of this.slots.querySelectorAll(".left")) this.left(cell);
+  }
+
+  left(cell) {
+    if (cell.dataset.left) {
+      const seconds = Number(cell.dataset.left) - (Date.now() - this.at) / 1000;
+      setText(cell, seconds > 0 ? `in ${duration(seconds)}` : "ended");
     }
+    return cell;
   }
 
   form(command) {
     this.field = input(command);
+    if (this.field.element.type === "number") bound(this.field.element, command);
     this.ends = h("select", {}, ENDS.map(([seconds, text]) => h("option", { value: seconds, selected: seconds === 3600 }, text)));
     this.where = this.app.mayAll ? h("select", {}, Array.from({ length: 16 }, (_, place) => place + 1).filter((place) => place !== 6).map((place) => (
       h("option", { value: place, selected: place === this.app.session.local_slot }, place)))) : null;
@@ -191,17 +204,18 @@ class Card {
     const value = this.field.read();
     if (value === null) return;
     const command = this.command, slot = this.where ? Number(this.where.value) : this.app.session.local_slot, seconds = Number(this.ends.value);
-    const until = Date.now() / 1000 + seconds;
+    const ends = () => Date.now() / 1000 + seconds;
     const lines = [
       `${command.point}: from ${withUnit(command.value, command.unit)} to ${withUnit(value, command.unit)}, in slot ${slot}.`,
       `Allowed: ${allowed(command)}.`,
-      `It ends in ${duration(seconds)}, at ${moment(new Date(until * 1000))}.`,
+      `It ends in ${duration(seconds)}, at ${moment(ends() * 1000)}.`,
       command.winner && command.winner < slot ? `Slot ${command.winner} rules over it: the value takes effect when that one is released.` : null,
       command.dry_run ? "Dry run: nothing is sent." : "The product is told at once; watch until it is in force.",
     ];
-    if (!await confirmed("Write this limit?", lines, "Write")) return;
+    if (!await confirmed("Write this value?", lines, "Write")) return;
     try {
-      this.take(await post("write", { point: command.point, value, slot, until }));
+      this.take(await post("write", { point: command.point, value, slot, until: ends() }));
+      this.field.element.value = this.field.element.tagName === "INPUT" ? "" : this.field.element.value;
       this.app.toast("Accepted, and in the evidence.");
     } catch (error) {
       fill(this.wrong, sentence(error.message));
@@ -223,7 +237,18 @@ class Card {
 function allowed(command) {
   if (command.texts) return Object.keys(command.texts).join(", ");
   if (command.low === null && command.high === null) return command.type === "number" ? "not known yet" : command.type;
-  const floor = command.floor !== null && command.floor !== undefined && command.floor > (command.low ?? -Infinity) ? command.floor : command.low;
+  const floor = lowest(command);
   const stop = command.stop_allowed ? "0 (stop), or " : "";
-  return `${stop}${shown(floor)} to ${number(command.high)} ${command.unit}`;
+  return `${stop}${shown(floor)} to ${shown(command.high)} ${command.unit}`;
+}
+
+function lowest(command) {
+  return command.floor !== null && command.floor !== undefined && command.floor > (command.low ?? -Infinity) ? command.floor : command.low;
+}
+
+// What the browser itself refuses: the range and the floor, which may become known later.
+function bound(element, command) {
+  const low = lowest(command);
+  element.min = (command.stop_allowed ? Math.min(0, low ?? 0) : low) ?? "";
+  element.max = command.high ?? "";
 }

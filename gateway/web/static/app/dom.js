@@ -136,9 +136,11 @@ export function plural(count, one, many = `${one}s`) {
   return `${count} ${count === 1 ? one : many}`;
 }
 
+// With a capital and a full stop; a name that comes first keeps its own spelling.
 export function sentence(text) {
   if (!text) return "";
-  return text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?:]$/.test(text) ? "" : ".");
+  const word = /^[a-z]+(?=[ ,:]|$)/.test(text);
+  return (word ? text.charAt(0).toUpperCase() : text.charAt(0)) + text.slice(1) + (/[.!?:]$/.test(text) ? "" : ".");
 }
 
 // -- states: a shape, a colour and a word ------------------------------------------------------------------------------

@@ -48,12 +48,17 @@ function sources(rows) {
   const head = ["Source", "State", "Last good answer", "Session", ">Poll", ">Errors"];
   const body = rows.map((source) => h("tr", {},
     h("th", { scope: "row" }, source.name),
-    h("td", {}, badge(STATES[source.state] || "warn", source.state), words(source)),
+    h("td", {}, badge(level(source), source.state), words(source)),
     h("td", {}, source.last_good_s === null ? "never" : `${duration(source.last_good_s)} ago`),
     h("td", {}, source.session_age_s === null ? "–" : duration(source.session_age_s)),
     h("td.number", {}, source.poll_ms === null ? "–" : `${Math.round(source.poll_ms)} ms`),
     h("td.number", {}, source.errors)));
   return h("section.panel", {}, h("h2", {}, "Sources"), table(head, body));
+}
+
+function level(source) {
+  const failing = Object.keys(source.failing || {}).length;
+  return failing && source.state === "up" ? "warn" : STATES[source.state] || "warn";
 }
 
 function words(source) {

@@ -67,7 +67,8 @@ function forcing(app, point, show) {
     const end = app.mayCommand ? h("button", { type: "button", onclick: () => act(app, show, "unforce", { point: point.point }) }, "Back into service") : null;
     return h("section", {}, h("h3", {}, "Out of service"), end);
   }
-  if (!app.mayCommand || point.force_obstacle) return null;
+  if (!app.mayCommand) return null;
+  if (point.force_obstacle) return h("section", {}, h("h3", {}, "Out of service"), h("p.hint", {}, sentence(point.force_obstacle)));
   const field = input(point);
   const submit = async (event) => {
     event.preventDefault();

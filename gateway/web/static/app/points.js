@@ -13,8 +13,7 @@ export const points = {
   topic: "all",
   show(main, app, query) {
     const view = new Points(main, app, query);
-    view.load();
-    return { leave: () => view.leave() };
+    return { load: () => view.load(), leave: () => view.leave() };
   },
 };
 
@@ -25,10 +24,10 @@ class Points {
     this.byId = new Map();
     this.found = [];
     this.drawn = new Map();
-    this.search = h("input", { type: "search", value: query.get("search") || "", placeholder: "name, words of the description", oninput: () => this.filter() });
+    this.search = h("input", { type: "search", value: query.get("search") || "", placeholder: "name, register or BACnet object", oninput: () => this.filter() });
     this.source = this.select("every source");
     this.kind = this.select("every kind");
-    this.quality = this.select("every quality", [["not_good", "not good"], ...Object.entries(QUALITY).map(([key, [, text]]) => [key, text])]);
+    this.quality = this.select("every quality", [["not_good", "not good"], ["forced", "out of service"], ...Object.entries(QUALITY).map(([key, [, text]]) => [key, text])]);
     this.quality.value = query.get("quality") || "";
     this.count = h("p.hint", { role: "status" }, "Loading …");
     this.above = h("tr.space", { "aria-hidden": "true" }, h("td", { colSpan: COLUMNS.length }));
@@ -43,7 +42,7 @@ class Points {
     this.offs = [
       app.live.on("points", ({ rows }) => this.take(rows)),
       app.live.on("structure", () => this.load()),
-      app.live.on("hello", ({ resumed }) => { if (!resumed && this.loaded) this.load(); }),
+      app.live.on("anew", () => this.load()),
     ];
     this.ages = setInterval(() => this.age(), AGES_MS);
     this.resized = new ResizeObserver(() => this.soon());
@@ -64,6 +63,7 @@ class Points {
   async load() {
     const generation = (this.loading || 0) + 1;
     this.loading = generation;
+    this.missed = new Map();
     try {
       const rows = [];
       let total = 1;
@@ -79,9 +79,12 @@ class Points {
       }
       this.rows = rows.map((row) => this.point(columns, row));
       this.byId = new Map(this.rows.map((point) => [point.id, point]));
-      this.options(this.source, new Set(this.rows.map((point) => point.source)), this.wantedSource);
+      this.drawn.clear();
+      fill(this.body, this.above, this.below);
+      this.options(this.source, new Set(this.rows.map((point) => point.source)));
       this.options(this.kind, new Set(this.rows.map((point) => point.kind)));
-      this.loaded = true;
+      this.apply([...this.missed.values()]);
+      this.missed = null;
       this.filter();
     } catch (error) {
       fill(this.count, h("span.error", { role: "alert" }, error.message));
@@ -90,9 +93,9 @@ class Points {
 
   point(columns, row) {
     const point = Object.fromEntries(columns.map((name, place) => [name, row[place]]));
-    point.needle = `${point.point} ${point.resource}`.toLowerCase();
     point.modbusText = modbusText(point.modbus);
     point.bacnetText = bacnetText(point.bacnet);
+    point.needle = `${point.point} ${point.resource} ${point.modbusText} ${point.bacnetText}`.toLowerCase();
     point.at = Date.now();
     return point;
   }
@@ -103,30 +106,36 @@ class Points {
     select.value = names.has(chosen) ? chosen : "";
   }
 
-  filter() {
+  filter(stay = false) {
     const words = this.search.value.toLowerCase().split(/\s+/).filter(Boolean);
     const source = this.source.value, kind = this.kind.value, quality = this.quality.value;
     this.found = this.rows.filter((point) => (
       (!source || point.source === source) && (!kind || point.kind === kind)
-      && (!quality || point.quality === quality || (quality === "not_good" && point.quality !== "good"))
+      && (!quality || point.quality === quality || (quality === "not_good" && point.quality !== "good")
+        || (quality === "forced" && point.forced))
       && words.every((word) => point.needle.includes(word))));
     setText(this.count, `${plural(this.found.length, "point")} of ${this.rows.length}`);
-    this.drawn.clear();
-    fill(this.body, this.above, this.below);
+    if (!stay) this.port.scrollTop = 0;
     this.draw();
   }
 
+  // What changes while the points are loaded, page by page, is newer than what those pages say.
   take(rows) {
+    for (const row of this.missed ? rows : []) this.missed.set(row[0], row);
+    this.apply(rows);
+  }
+
+  apply(rows) {
     let matters = false;
     for (const [id, value, quality, reason, age_s, text, forced] of rows) {
       const point = this.byId.get(id);
       if (!point) continue;
-      matters = matters || (point.quality !== quality && this.quality.value !== "");
+      matters = matters || ((point.quality !== quality || point.forced !== forced) && this.quality.value !== "");
       Object.assign(point, { value, quality, reason, age_s, text, forced, at: Date.now() });
       const row = this.drawn.get(id);
       if (row) row.refresh();
     }
-    if (matters && !this.due) this.due = setTimeout(() => { this.due = 0; if (!this.left) this.filter(); }, 1000);
+    if (matters && !this.due) this.due = setTimeout(() => { this.due = 0; if (!this.left) this.filter(true); }, 1000);
   }
 
   async age() {

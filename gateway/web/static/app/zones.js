@@ -1,19 +1,18 @@
 // A card for each zone: what it draws, against which limit, who holds that, for how long, and what became of it.
 
 import { get } from "./api.js";
-import { badge, duration, fill, h, number, plural, setText, shown, withUnit, AUTHORITY, STATUS } from "./dom.js";
+import { badge, duration, fill, h, number, patch, plural, sentence, setText, shown, withUnit, AUTHORITY, STATUS } from "./dom.js";
 import { chart, HOUR_S } from "./chart.js";
 
-const REDRAW_MS = 10000;
-const KEEP = 2000;
+const REDRAW_MS = 5000;
+const CLOSE_S = 2;
 
 export const zones = {
   title: "Zones",
   topic: "cards",
   show(main, app) {
     const view = new Zones(main, app);
-    view.load();
-    return { leave: () => view.leave() };
+    return { load: () => view.load(), leave: () => view.leave() };
   },
 };
 
@@ -30,20 +29,24 @@ class Zones {
       app.live.on("points", ({ rows }) => this.take(rows)),
       app.live.on("commands", ({ commands }) => this.command(commands)),
       app.live.on("structure", () => this.load()),
-      app.live.on("hello", ({ resumed }) => { if (!resumed) this.load(); }),
+      app.live.on("anew", () => this.load()),
     ];
     this.timer = setInterval(() => this.charts(), REDRAW_MS);
     this.second = setInterval(() => this.tick(), 1000);
+    this.resized = new ResizeObserver(() => this.charts());
+    this.resized.observe(this.list);
   }
 
   leave() {
     for (const off of this.offs) off();
     clearInterval(this.timer);
     clearInterval(this.second);
+    this.resized.disconnect();
   }
 
   async load() {
     try {
+      this.missed = { points: [], commands: [] };
       const [{ zones: cards }, { commands }] = await Promise.all([get("zones"), get("commands")]);
       this.cards = [...cards.filter((card) => card.members.length), ...cards.filter((card) => !card.members.length)];
       this.values.clear();
@@ -52,7 +55,12 @@ class Zones {
         for (const member of card.members) for (const value of Object.values(member.shows)) this.values.set(value.id, value);
       }
       this.commands = new Map(commands.map((command) => [command.id, { ...command, at: Date.now() }]));
+      this.lines.clear();
       this.draw();
+      const { points, commands: newer } = this.missed;
+      this.missed = null;
+      this.take(points);
+      this.command(newer);
       await this.history();
     } catch (error) {
       fill(this.list, h("p.error", { role: "alert" }, error.message));
@@ -60,6 +68,7 @@ class Zones {
   }
 
   take(rows) {
+    this.missed?.points.push(...rows);
     for (const [id, value, quality, reason, age_s, text, forced] of rows) {
       const known = this.values.get(id);
       if (!known) continue;
@@ -70,6 +79,7 @@ class Zones {
   }
 
   command(commands) {
+    this.missed?.commands.push(...commands);
     for (const command of commands) {
       this.commands.set(command.id, { ...command, at: Date.now() });
       this.record(command.point, command.value, "good");
@@ -81,8 +91,11 @@ class Zones {
   record(point, value, quality) {
     const rows = this.lines.get(point);
     if (!rows) return;
-    rows.push([Date.now() / 1000, quality === "good" || quality === "stale" ? value : null, quality]);
-    if (rows.length > KEEP) rows.splice(0, rows.length - KEEP);
+    const now = Date.now() / 1000, known = quality === "good" || quality === "stale" ? value : null;
+    if (rows.length && rows.at(-1)[1] === known) return;
+    if (rows.length > 1 && now - rows.at(-2)[0] < CLOSE_S) rows.pop();  // closer than the chart can show
+    rows.push([now, known, quality]);
+    while (rows.length > 1 && rows[1][0] < now - HOUR_S) rows.shift();
   }
 
   draw() {
@@ -120,7 +133,7 @@ class Card {
     this.limits = h("div.limits");
     this.figure = h("div.figure");
     this.members = h("ul.members");
-    this.states = h("p.states");
+    this.states = h("span.states");
     this.trouble = h("p.trouble");
     const title = h("h2", {}, card.name);
     const figures = [];
@@ -143,7 +156,7 @@ class Card {
 
   figureText(element, value) {
     if (!value) return;
-    fill(element, shown(value.value, value.text), value.unit && value.value !== null ? h("small", {}, ` ${value.unit}`) : null,
+    patch(element, shown(value.value, value.text), value.unit && value.value !== null ? h("small", {}, ` ${value.unit}`) : null,
       value.quality === "good" ? null : badge(value.quality === "stale" ? "warn" : "bad", value.quality.replace("_", " ")));
     element.title = value.reason || "";
   }
@@ -151,16 +164,15 @@ class Card {
   refresh() {
     this.figureText(this.current, this.value(this.card.shows, "current"));
     this.figureText(this.power, this.value(this.card.shows, "power"));
-    fill(this.trouble, this.card.trouble && badge("grave", this.card.trouble));
+    patch(this.trouble, this.card.trouble && badge("grave", this.card.trouble));
     const commands = this.card.limits.map((id) => this.view.commands.get(id)).filter(Boolean);
-    fill(this.limits, commands.map((command) => this.limit(command)));
+    patch(this.limits, commands.map((command) => this.limit(command)));
     const counts = new Map();
     for (const row of this.rows) {
       const state = row.refresh();
       counts.set(state, (counts.get(state) || 0) + 1);
     }
     setText(this.states, [...counts].map(([state, count]) => `${count} ${state || "not known"}`).join(" · "));
-    this.countdown();
   }
 
   limit(command) {
@@ -170,7 +182,8 @@ class Card {
     const asked = command.winner ? withUnit(command.value, command.unit, command.text) : "nothing asked";
     const applied = receipt.applied === undefined ? "not known" : withUnit(receipt.applied, command.unit);
     const left = h("span.left", { data: { left: holder && holder.left_s !== null ? String(holder.left_s) : "", at: String(command.at) } });
-    const failed = receipt.error_text ? h("p.hint.reason", {}, receipt.error_text) : null;
+    showLeft(left);
+    const failed = receipt.error_text ? h("p.hint.reason", {}, sentence(receipt.error_text)) : null;
     return h("div.limit", {},
       h("div.limit-head", {}, h("h3", {}, command.description || command.point.split("/").at(-1)),
         badge(STATUS[status] || "warn", status),
@@ -181,7 +194,7 @@ class Card {
         h("dt", {}, "Asked"), h("dd", {}, asked),
         h("dt", {}, "In force"), h("dd", {}, applied, this.share(command, receipt.applied)),
         h("dt", {}, "Held by"), h("dd", {}, holder ? `slot ${holder.slot} · ${holder.origin}` : "nobody", left)),
-      failed, command.obstacle ? h("p.hint.reason", {}, command.obstacle) : null,
+      failed, command.obstacle ? h("p.hint.reason", {}, sentence(command.obstacle)) : null,
       h("div.row", {}, h("a.button.small", { href: `#commands?point=${encodeURIComponent(command.point)}` },
         this.view.app.mayCommand ? "Write or release" : "Show all slots")));
   }
@@ -199,11 +212,7 @@ class Card {
   }
 
   countdown() {
-    for (const left of this.limits.querySelectorAll(".left")) {
-      if (left.dataset.left === "") continue;
-      const seconds = Number(left.dataset.left) - (Date.now() - Number(left.dataset.at)) / 1000;
-      setText(left, seconds > 0 ? ` · ends in ${duration(seconds)}` : " · has ended");
-    }
+    for (const left of this.limits.querySelectorAll(".left")) showLeft(left);
   }
 
   member(member) {
@@ -213,7 +222,7 @@ class Card {
       const shownState = this.value(member.shows, "state"), draws = this.value(member.shows, "power") || this.value(member.shows, "current");
       const good = shownState && (shownState.quality === "good" || shownState.quality === "stale");
       const text = member.trouble ? "trouble" : good ? shownState.text || shown(shownState.value) : "";
-      fill(state, member.trouble ? badge("grave", member.trouble) : good ? badge(shownState.quality === "good" ? "off" : "warn", text) : badge("bad", "not known"));
+      patch(state, member.trouble ? badge("grave", member.trouble) : good ? badge(shownState.quality === "good" ? "off" : "warn", text) : badge("bad", "not known"));
       setText(power, draws ? withUnit(draws.value, draws.unit) : "");
       return text;
     };
@@ -231,8 +240,8 @@ class Card {
     const lines = [];
     if (current) lines.push({ name: this.card.shows.current ? "current" : "power", style: "measured", point: current.point, unit: current.unit });
     if (command) {
-      lines.push({ name: "asked", style: "asked", point: command.point, unit: command.unit });
       lines.push({ name: "in force", style: "applied", point: `${command.point}.applied`, unit: command.unit });
+      lines.push({ name: "asked", style: "asked", point: command.point, unit: command.unit });
     }
     return lines;
   }
@@ -249,8 +258,14 @@ class Card {
   chart() {
     const now = Date.now() / 1000;
     const lines = this.wanted.map((line) => ({ ...line, rows: within(this.view.lines.get(line.point) || [], now) }));
-    if (lines.length) fill(this.figure, chart(lines, lines[0].unit, now));
+    if (lines.length) patch(this.figure, chart(lines, lines[0].unit, now, this.figure.clientWidth));
   }
+}
+
+function showLeft(left) {
+  if (left.dataset.left === "") return;
+  const seconds = Number(left.dataset.left) - (Date.now() - Number(left.dataset.at)) / 1000;
+  setText(left, seconds > 0 ? ` · ends in ${duration(seconds)}` : " · has ended");
 }
 
 // The rows of the last hour, and the one before them, for its value stood at the hour's beginning.
