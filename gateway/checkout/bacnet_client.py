@@ -1,5 +1,7 @@
-"""A plain BACnet/IP client: ReadProperty, ReadPropertyMultiple and WriteProperty of Present_Value (ASHRAE 135 clauses
-15.5, 15.7, 15.9 and 20), also to a device behind a router (clause 6)."""
+"""A plain BACnet/IP client, also to a device behind a router (ASHRAE 135 clauses 6, 15.5, 15.7, 15.9 and 20).
+
+It has ReadProperty, ReadPropertyMultiple and WriteProperty of Present_Value.
+"""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from gateway.checkout.probe import Difference
 from gateway.checkout.reading import Seen
-from gateway.checkout.sheet import FLOATS, Line, Object, Registers
+from gateway.checkout.sheet import Line, Object, Registers
 from gateway.checkout.truth import Expected
 
 Verdict = Literal["pass", "fail", "skipped"]
@@ -111,7 +111,7 @@ def _skipped(case: Case, row: Mapping[str, Any], basis: Expected | None) -> str:
     if quality == "config_error":
         return f"configuration: {reason}"
     if basis is None:
-        return "" if row["value"] is not None or row["access"] == "rw" else f"no value: {reason}"
+        return f"no value: {reason}" if row["value"] is None and reason else ""
     if basis.value is None:
         return f"no value: {basis.why or reason}"
     if quality != "good" and (basis.age_s is None or basis.age_s > OLD_S or reason.startswith("over-range")):
@@ -203,17 +203,13 @@ def agrees(said: Any, targets: Sequence[Any], registers: Registers | None, *, ag
         most = LARGEST.get(registers.type) if registers is not None else None
         if registers is not None and most is not None:
             numbers = [min(one, most * registers.scale) for one in numbers]
-        near = max(NEAR * max(abs(one) for one in numbers), NEAR_ABS if registers is None or _is_float(registers) else 0)
+        near = max(NEAR * max(abs(one) for one in numbers), NEAR_ABS if step == 0 else 0)
         room = step + near + 1e-9 + (AGE_S if ages else 0.0)
         return min(numbers) - room <= float(said) <= max(numbers) + room
     texts = [(one or None) if isinstance(one, str) else one for one in targets]
     if registers is not None and registers.room:
         texts = [_cut(one, registers.room) if isinstance(one, str) else one for one in texts]
     return said in texts and not _number(said)
-
-
-def _is_float(registers: Registers) -> bool:
-    return registers.type in FLOATS
 
 
 def _number(value: Any) -> bool:
@@ -249,10 +245,7 @@ def _read(reading: Reading, value: Any, text: Any) -> bool:
 
 
 def _compared(case: Case, basis: Expected | None) -> str:
-    if basis is None:
-        with_what = "the gateway's own value: no product sends it"
-    else:
-        with_what = f"JSON: {basis.where}"
+    with_what = f"JSON: {basis.where}" if basis is not None else "the gateway's own value: no product sends it"
     extra = ", a reading by hand" if case.reading is not None else ""
     return with_what + extra
 

@@ -13,10 +13,19 @@ from typing import Any
 
 from gateway.core.errors import GatewayError
 
-NEEDED = ("point", "unit_id", "address", "count", "type", "word_order", "byte_order", "scale", "object_type", "instance")
+NEEDED = ("point", "unit_id", "address", "count", "type", "word_order", "byte_order", "scale", "object_type")
 CODES = {
-    **{"bool": "H", "enum": "H", "bits": "H", "int16": "h", "uint16": "H", "int32": "i", "uint32": "I"},
-    **{"int64": "q", "uint64": "Q", "float32": "f", "float64": "d"},
+    "bool": "H",
+    "enum": "H",
+    "bits": "H",
+    "int16": "h",
+    "uint16": "H",
+    "int32": "i",
+    "uint32": "I",
+    "int64": "q",
+    "uint64": "Q",
+    "float32": "f",
+    "float64": "d",
 }
 FLOATS = ("float32", "float64")
 Value = float | int | str
@@ -107,9 +116,9 @@ class Line:
         texts = []
         if self.registers != other.registers and self.registers is not None:
             texts.append(f"the list says {_said(self.registers)}, the gateway serves {_said(other.registers)}")
-        if self.object != other.object and self.object is not None:
-            named = lambda one: "no object" if one is None else f"{one.place} {one.name}"  # noqa: E731
-            texts.append(f"the list says {named(self.object)}, the gateway serves {named(other.object)}")
+        if self.object is not None and self.object.place != (other.object and other.object.place):
+            theirs = "no object" if other.object is None else other.object.place
+            texts.append(f"the list says {self.object.place}, the gateway serves {theirs}")
         if self.unit != other.unit:
             texts.append(f"the list says {self.unit or 'no unit'}, the gateway serves {other.unit or 'no unit'}")
         return "; ".join(texts)
@@ -118,8 +127,8 @@ class Line:
 def _said(registers: Registers | None) -> str:
     if registers is None:
         return "no register"
-    order = f"{'little' if registers.little_words else 'big'} words, {'little' if registers.little_bytes else 'big'} bytes"
-    return f"{registers.place} {registers.type} ({order}, scale {registers.scale:g})"
+    words, octets = ("little" if one else "big" for one in (registers.little_words, registers.little_bytes))
+    return f"{registers.place} {registers.type} ({words} words, {octets} bytes, scale {registers.scale:g})"
 
 
 def read_sheet(text: str, name: str) -> list[Line]:

@@ -164,13 +164,16 @@ class Truth:
         read = said.get("from") or self._kinds[kind].get("from") or ""
         document = self._document(kind, item, read)
         spec = (self._kinds[kind].get("reads") or {}).get(read) or {}
-        get = f"GET {self._asked(spec['get'], item)}" if "get" in spec else f"the {read} of its {self._kinds[kind].get('within')}"
+        outer = self._kinds[kind].get("within")
+        get = f"GET {self._asked(spec['get'], item)}" if "get" in spec else f"the {read} of its {outer}"
         where = f"{get} `{_path_text(said['path'])}`"
         if document is _NOT_ASKED:
             return Expected(None, f"there is no answer to {get} for it", None, where)
         if self._change is not None:
             key = (id(document), read)
-            document = self._changed[key] if key in self._changed else self._changed.setdefault(key, self._change(document))
+            if key not in self._changed:
+                self._changed[key] = self._change(document)
+            document = self._changed[key]
         raw = ask(said["path"], document)
         hidden = any(self._personal(word) for word in re.findall(r"[A-Za-z_]\w*", _path_text(said["path"])))
         value, why = self._value(kind, item, said, document, raw)

@@ -24,6 +24,7 @@ from gateway.cli import show
 from gateway.cli.addresses import addresses
 from gateway.cli.ask import DEFAULT, AcceptMoves, ConfigFile, Json, ask, ask_reload
 from gateway.cli.backup import backup, restore
+from gateway.cli.checkout import checkout
 from gateway.cli.clients import show_clients
 from gateway.cli.codes import DONE, FAULTS, NOT_REACHED, REFUSED, USAGE
 from gateway.cli.discover import discover
@@ -49,6 +50,7 @@ app = App(
 app.command(addresses)
 app.command(backup)
 app.command(restore)
+app.command(checkout)
 app.command(discover)
 app.command(evidence)
 app.command(export)

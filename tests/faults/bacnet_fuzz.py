@@ -143,7 +143,7 @@ async def serve() -> None:
         if not line:
             return
         counters = bacnet.server.counters
-        pending = bacnet.server._udp._pending  # type: ignore[union-attr]
+        pending = len(bacnet.server._udp._pending)  # type: ignore[union-attr]
         state = {"transactions": len(responder.serverTransactions), "writing": len(responder._writing)}
         say(json.dumps(counters | state | {"pending": pending, "tasks": len(asyncio.all_tasks())}))
 

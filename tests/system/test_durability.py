@@ -128,7 +128,7 @@ async def test_W20_H01_with_a_full_disk_commands_work_and_say_so(
 ) -> None:
     disk = Disk()
     journal = functools.partial(SqliteJournal, connect=disk.connect)
-    monkeypatch.setattr("gateway.app.daemon.SqliteJournal", journal)
+    monkeypatch.setattr("gateway.app.plant.SqliteJournal", journal)
     async with running_site(tmp_path, stations=2, zones=1, meters=1) as site:
         await site.complete()
         alarms = site.daemon.alarms.texts

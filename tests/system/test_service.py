@@ -167,7 +167,7 @@ async def test_M12_a_port_in_use_ends_the_start_with_a_clear_text(bench: Bench) 
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
         udp.bind(("127.0.0.1", 0))
         bench.files.data["bacnet"]["address"] = f"127.0.0.1/8:{udp.getsockname()[1]}"
-        bench.files.data["web"] = {"listen": "192.0.2.1:80"}
+        bench.files.data["web"] = {"listen": "192.0.2.1:80", "tls": "self_made"}
         code, _, err = await gateway("run", "-c", str(bench.files.write()))
     assert code == 1
     assert "bacnet.address: bacnet: cannot listen on" in err

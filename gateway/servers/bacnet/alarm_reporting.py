@@ -22,6 +22,9 @@ from gateway.servers.bacnet.event_sending import Sending
 from gateway.servers.bacnet.notification_classes import ClassConfig, ListKeeper, NotificationClasses
 from gateway.servers.bacnet.store import ObjectStore
 
+MOST_CHANGES = 200
+"""That become octets in one pass: thousands of points may change at once, and reads must not wait for them."""
+
 
 @dataclass(frozen=True, slots=True)
 class AlarmTerms:
@@ -86,10 +89,10 @@ class AlarmReporting:
 
     def pump(self) -> Iterator[Datagram]:
         """What is to be sent now; changes become octets here, when the objects show them too."""
-        while self._changes:
+        for _ in range(min(len(self._changes), MOST_CHANGES)):
             change = self._changes.popleft()
             record, of = self._board.reporting(change.alarm.index), self.classes.get(change.alarm.notify)
-            if record is not None and of is not None:
+            if record is not None and of is not None and of.recipients:
                 kind = transition_to(change.to)
                 wanted = of.config.ack_required[kind]
                 made = notice(change, record, record.uid >> 32, of.config.priority[kind], ack_required=wanted)

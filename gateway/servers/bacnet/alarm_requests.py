@@ -20,8 +20,9 @@ from gateway.engine.ports import OnRefused
 from gateway.servers.bacnet import codec
 from gateway.servers.bacnet.alarm_properties import NOTIFY_ALARM, time_stamp
 from gateway.servers.bacnet.notification_classes import ClassRecord, NotificationClasses
+from gateway.servers.bacnet.plans import error_body
 from gateway.servers.bacnet.points import PointRecord
-from gateway.servers.bacnet.services import complex_ack, error, error_body, reject, simple_ack
+from gateway.servers.bacnet.services import complex_ack, error, reject, simple_ack
 from gateway.servers.bacnet.standard import (
     INVALID_EVENT_STATE,
     INVALID_TIME_STAMP,
@@ -140,7 +141,7 @@ class AlarmRequests:
         for record in found:
             entry = self._event_summary(record)
             left -= len(entry)
-            if left < 0:
+            if left < 0 and entries:  # the first one goes in segments if need be, or a small client asks for ever
                 break
             entries.append(entry)
         more = codec.context_boolean(1, len(entries) < len(found))

@@ -21,8 +21,8 @@ from gateway.servers.bacnet import codec
 from gateway.servers.bacnet.board import Board
 from gateway.servers.bacnet.device import APDU_RETRIES, APDU_TIMEOUT_MS
 from gateway.servers.bacnet.objects import Record
+from gateway.servers.bacnet.plans import MOST_OCTETS
 from gateway.servers.bacnet.points import PointRecord
-from gateway.servers.bacnet.services import MOST_OCTETS
 from gateway.servers.bacnet.standard import ABORT_BUFFER_OVERFLOW, Prop, Refusal, Service, Unconfirmed
 from gateway.servers.bacnet.status import Sparing
 from gateway.servers.bacnet.store import ObjectStore
@@ -87,6 +87,7 @@ class Cov:
         self._own = self._own or key
         self._stores[key] = store
         store.device.live[Prop.ACTIVE_COV_SUBSCRIPTIONS] = lambda: self.active(key)
+        store.device.listed[Prop.ACTIVE_COV_SUBSCRIPTIONS] = lambda: self.entries(key)
 
     def prune(self, devices: Container[int]) -> None:
         """After a reload: other devices than these (by identifier) are no more, and neither are some objects."""
@@ -126,12 +127,16 @@ class Cov:
         Raises:
             Refusal: there are more than an answer can hold.
         """
-        now = self._now()
-        self.book.expire(now)
-        found = b"".join([each.entry(now) for each in self.book if each.wish.device == device])
+        found = b"".join(self.entries(device))
         if len(found) > MOST_OCTETS:
             raise Refusal(ABORT_BUFFER_OVERFLOW)
         return found
+
+    def entries(self, device: int) -> list[bytes]:
+        """The elements of Active_COV_Subscriptions; ReadRange reads them however many they are."""
+        now = self._now()
+        self.book.expire(now)
+        return [each.entry(now) for each in self.book if each.wish.device == device]
 
     def unmute(self, device: int) -> None:
         """What waited for a device's voice may leave."""
@@ -163,7 +168,10 @@ class Cov:
 
     def _line_up(self, subscription: Subscription) -> None:
         if subscription.wish.device in self.muted:
-            self._held.setdefault(subscription.wish.device, []).append(subscription)
+            held = self._held.setdefault(subscription.wish.device, [])
+            held.append(subscription)
+            if len(held) > 2 * len(self.book) + 1000:  # who renews all the time leaves a dead one behind each time
+                held[:] = [each for each in held if each.alive]
             return
         subscriber = subscription.subscriber
         waited = subscriber.waits

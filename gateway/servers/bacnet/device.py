@@ -80,17 +80,20 @@ class FixedRecord(Record):
 class DeviceRecord(FixedRecord):
     """The Device object.
 
-    `revision` is Database_Revision, `live` gives what changes by itself; Object_List is kept ready to send.
+    `revision` is Database_Revision, `live` gives what changes by itself, `listed` the elements of such a list;
+    Object_List is kept ready to send.
     """
 
-    __slots__ = ("_identifiers", "_object_list", "description", "live", "revision")
+    __slots__ = ("_identifiers", "_object_list", "description", "listed", "live", "revision")
 
     arrays = frozenset({Prop.PROPERTY_LIST, Prop.OBJECT_LIST})
+    lists = frozenset({Prop.ACTIVE_COV_SUBSCRIPTIONS, Prop.DEVICE_ADDRESS_BINDING})
 
     def __init__(self, identity: Identity, revision: DatabaseRevision) -> None:
         self.revision = revision
         self.description = identity.description
         self.live: dict[int, Callable[[], bytes]] = {}
+        self.listed: dict[int, Callable[[], Sequence[bytes]]] = {}
         self._identifiers: list[bytes] = []
         self._object_list = b""
         fixed = _fixed(identity.vendor_id, identity.version, identity.site, identity.may_restart)
@@ -113,6 +116,9 @@ class DeviceRecord(FixedRecord):
         if prop == Prop.DESCRIPTION:
             return codec.text(self.description)
         return self.live[prop]() if prop in self.live else super().single(prop)
+
+    def items(self, prop: int) -> Sequence[bytes]:
+        return self.listed[prop]() if prop in self.listed else super().items(prop)
 
     def elements(self, prop: int) -> Sequence[bytes]:
         return self._identifiers if prop == Prop.OBJECT_LIST else super().elements(prop)
@@ -171,6 +177,7 @@ class PortRecord(FixedRecord):
     __slots__ = ()
 
     arrays = frozenset({Prop.PROPERTY_LIST, Prop.IP_DNS_SERVER})
+    lists = frozenset({Prop.ROUTING_TABLE})
 
     def __init__(self, port: IpPort, *, routes: bool = False) -> None:
         interface, udp_port, foreign = port.interface, port.udp_port, port.foreign
@@ -201,6 +208,8 @@ class VirtualPortRecord(FixedRecord):
     """The Network Port object of a port to the virtual network: a virtual device's, or the router's."""
 
     __slots__ = ("_mac",)
+
+    lists = frozenset({Prop.ROUTING_TABLE})
 
     def __init__(self, network: int, mac: bytes, *, routes: bool = False) -> None:
         self._mac = mac

@@ -14,9 +14,10 @@ from gateway.servers.bacnet.cov import Cov
 from gateway.servers.bacnet.cov_requests import CovRequests
 from gateway.servers.bacnet.discovery import Discovery
 from gateway.servers.bacnet.management import Management
+from gateway.servers.bacnet.plans import Shelf
 from gateway.servers.bacnet.presence import Presence
 from gateway.servers.bacnet.read_range import ReadRanges
-from gateway.servers.bacnet.services import Reads, Shelf
+from gateway.servers.bacnet.services import Reads
 from gateway.servers.bacnet.stack import Parts
 from gateway.servers.bacnet.status import Traffic
 from gateway.servers.bacnet.store import ObjectStore

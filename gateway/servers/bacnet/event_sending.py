@@ -136,25 +136,30 @@ class Sending:
                 yield from self._seek(line, now)
                 return
             line.since, most = None, most - 1
+            confirmed = line.destination.confirmed
+            invoke = self._free_invoke(address) if confirmed else 0
+            if confirmed and not invoke:
+                return
             notice = line.waiting.popleft()
             device = 0 if notice.device == self._own else notice.device
             data = notice.service_data(line.destination)
             self.sent += 1
-            if not line.destination.confirmed:
+            if not confirmed:
+                self._alive(line)
                 yield Datagram(bytes((0x10, Unconfirmed.EVENT_NOTIFICATION)) + data, address, device)
                 continue
-            invoke = self._free_invoke(address)
             apdu = bytes((CONFIRMED_HEAD, NO_SEGMENTS_1476, invoke, Service.CONFIRMED_EVENT_NOTIFICATION)) + data
             line.flight = Flight(apdu, address, device, invoke, now + ANSWER_S)
             self._flying[_invocation(address, invoke)] = line
             yield Datagram(apdu, address, device)
 
     def _free_invoke(self, address: Address) -> int:
-        """An invoke identifier that no notification to this peer has now; there are fewer lines than identifiers."""
-        while True:
+        """An invoke identifier that no notification to this peer has now; 0 if all are on their way to it."""
+        for _ in range(OWN_INVOKE):
             self._invoke = (self._invoke + 1) % OWN_INVOKE
             if _invocation(address, OWN_INVOKE | self._invoke) not in self._flying:
                 return OWN_INVOKE | self._invoke
+        return 0
 
     def _repeat(self, now: float) -> Iterator[Datagram]:
         for line in list(self._flying.values()):
@@ -224,6 +229,8 @@ class Sending:
             line = self._lines.pop(octets)
             self._land(line)
             self._alarms.clear(_key(line))
+            if line.destination.device is not None:
+                self._where.pop(line.destination.device, None)
 
     # -- what peers say ------------------------------------------------------------------------------------------
 
@@ -235,8 +242,7 @@ class Sending:
         self._land(line)
         self._wake()
         if kind == SIMPLE_ACK:
-            line.dead = False
-            self._alarms.clear(_key(line))
+            self._alive(line)
         else:
             text = "bacnet: %s refuses alarm notifications; is it meant to be in the Recipient_List?"
             self._log.warning(self._now(), text, line.destination)
@@ -252,6 +258,12 @@ class Sending:
             if device is not None and object_key("device", device) == key:
                 self._where[device] = source
                 self._wake()
+
+    def _alive(self, line: Line) -> None:
+        """A recipient can be told again; of an unconfirmed notification that its device is found is all one knows."""
+        if line.dead:
+            line.dead = False
+            self._alarms.clear(_key(line))
 
     def _land(self, line: Line) -> None:
         flight, line.flight = line.flight, None

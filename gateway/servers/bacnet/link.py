@@ -1,7 +1,8 @@
 """The BACnet/IP port: one socket for us alone, one for the subnet's broadcasts (ASHRAE 135 annex J).
 
 Rules of this file: a port that is taken is an error at start, never shared in silence; a datagram that the layers above
-cannot take is dropped and counted.
+cannot take is dropped and counted. The sockets are read here and not by a transport of the event loop, which costs a
+turn of the loop for each datagram.
 """
 
 from __future__ import annotations
@@ -9,11 +10,11 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+from collections import deque
 from collections.abc import Callable
 from ipaddress import IPv4Interface
 
 from bacpypes3.comm import Server, bind
-from bacpypes3.ipv4 import IPv4DatagramProtocol
 from bacpypes3.ipv4.bvll import BVLLCodec
 from bacpypes3.ipv4.service import BIPNormal, UDPMultiplexer
 from bacpypes3.pdu import PDU, IPv4Address, LocalBroadcast
@@ -21,60 +22,87 @@ from bacpypes3.pdu import PDU, IPv4Address, LocalBroadcast
 from gateway.servers.bacnet.status import Traffic
 
 Quick = Callable[[bytes, str], bytes | None]
-"""NPDU and client's IP address to the answering NPDU, None if it must go through the layers."""
+"""Unicast datagram and client's IP address to the answering datagram, None if it must go through the layers."""
 
 BVLL_TYPE, ORIGINAL_UNICAST, BVLL_HEAD = 0x81, 0x0A, 4
 DESTINED, DESTINED_HEAD = 0x20, BVLL_HEAD + 4
 """The bit of the NPCI that says there is a DNET, and the octets up to its end."""
-MORE_AT_ONCE, LONGEST = 15, 2048
-"""Datagrams taken in one turn of the loop beside the first, and their octets."""
+AT_ONCE, LONGEST = 16, 2048
+"""Datagrams taken in one turn of the loop, and their octets."""
 MOST_PENDING = 512
-"""Datagrams inside the layers at any time; more are dropped."""
+"""Datagrams inside the layers at any time, and those that wait for room in the socket; more are dropped."""
 
 
-class Inlet(IPv4DatagramProtocol):  # type: ignore[misc]  # bacpypes3 has no types
-    """One socket; `quick` is None for the one that hears broadcasts."""
+class Inlet:
+    """One open socket; `quick` is None for the one that hears broadcasts."""
 
     def __init__(self, port: UdpPort, sock: socket.socket, quick: Quick | None) -> None:
-        self.server = port
-        self._socket = sock
-        self._quick = quick
-        self.closed = asyncio.Event()
+        self._port, self._socket, self._quick = port, sock, quick
+        self._waiting: deque[tuple[bytes, tuple[str, int]]] = deque()
+        self._destination = LocalBroadcast() if quick is None else IPv4Address(sock.getsockname())
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(sock, self._take_all)
+        self.closed = False
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Takes the open socket."""
-        super().connection_made(transport)
-        if self._quick is None:
-            self.destination = LocalBroadcast()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """The socket is closed."""
-        super().connection_lost(exc)
-        self.closed.set()
-
-    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        """Takes a datagram, and those that wait behind it: a turn of the loop for each costs more than its answer."""
-        self._take(data, addr)
-        for _ in range(MORE_AT_ONCE):
+    def _take_all(self) -> None:
+        """Takes the datagrams that wait."""
+        receive = self._socket.recvfrom
+        for _ in range(AT_ONCE):
             try:
-                data, addr = self._socket.recvfrom(LONGEST)
-            except OSError:  # nothing waits, or a trouble that the loop's own next read will tell
+                data, addr = receive(LONGEST)
+            except OSError:  # nothing more waits; or a trouble of the network, which is no datagram's
                 return
             self._take(data, addr)
 
     def _take(self, data: bytes, addr: tuple[str, int]) -> None:
         """Answers a plain read at once, hands everything else to the layers."""
-        if addr == self.server.local_address:
+        port = self._port
+        if addr == port.local_address:
             return
         if self._quick is not None and is_unicast(data):
-            npdu = self._quick(data[BVLL_HEAD:], addr[0])
-            if npdu is not None:
-                self.server.send_npdu(npdu, addr)
+            answer = self._quick(data, addr[0])
+            if answer is not None:
+                port.send(answer, addr)
                 return
         if len(data) >= DESTINED_HEAD and data[1] == ORIGINAL_UNICAST and data[BVLL_HEAD + 1] & DESTINED:
-            self.server.destined(addr[0], int.from_bytes(data[BVLL_HEAD + 2 : DESTINED_HEAD], "big"))
-        if self.server.admit():
-            super().datagram_received(data, addr)
+            port.destined(addr[0], int.from_bytes(data[BVLL_HEAD + 2 : DESTINED_HEAD], "big"))
+        port.admit(PDU(data, source=IPv4Address(addr), destination=self._destination))
+
+    def send(self, datagram: bytes, address: tuple[str, int]) -> bool:
+        """Sends a datagram, later if there is no room in the socket; returns whether it may have left.
+
+        Raises:
+            OSError: it cannot leave.
+        """
+        if not self._waiting:
+            try:
+                self._socket.sendto(datagram, address)
+                return True
+            except BlockingIOError:
+                self._loop.add_writer(self._socket, self._send_waiting)
+        elif len(self._waiting) >= MOST_PENDING:
+            return False
+        self._waiting.append((datagram, address))
+        return True
+
+    def _send_waiting(self) -> None:
+        while self._waiting:
+            try:
+                self._socket.sendto(*self._waiting[0])
+            except BlockingIOError:
+                return
+            except OSError:
+                self._port.lost()
+            self._waiting.popleft()
+        self._loop.remove_writer(self._socket)
+
+    def close(self) -> None:
+        """Closes the socket; its address is free on return."""
+        if not self.closed:
+            self.closed = True
+            self._loop.remove_reader(self._socket)
+            self._loop.remove_writer(self._socket)
+            self._socket.close()
 
 
 def is_unicast(data: bytes) -> bool:
@@ -90,10 +118,8 @@ class UdpPort(Server[PDU]):  # type: ignore[misc]  # bacpypes3 has no types
         self._host = str(interface.ip)
         self._traffic = traffic
         self._quick: Quick | None = None
-        self._socket: socket.socket | None = None
         self._gone = False
-        self._pending = 0
-        self._transports: list[asyncio.DatagramTransport] = []
+        self._pending: set[asyncio.Task[None]] = set()
         self._inlets: list[Inlet] = []
         self._hears_broadcasts = interface.network.prefixlen < 31
         everywhere = interface.ip.is_unspecified
@@ -109,7 +135,6 @@ class UdpPort(Server[PDU]):  # type: ignore[misc]  # bacpypes3 has no types
             OSError: the address is taken or not ours; the text says which.
         """
         self._quick = quick
-        loop = asyncio.get_running_loop()
         own = listen(self._host, port, shared=False)
         self.local_address = own.getsockname()
         sockets: list[tuple[socket.socket, Quick | None]] = [(own, quick)]
@@ -119,12 +144,7 @@ class UdpPort(Server[PDU]):  # type: ignore[misc]  # bacpypes3 has no types
         except OSError:
             own.close()
             raise
-        for sock, taker in sockets:
-            inlet = Inlet(self, sock, taker)
-            self._inlets.append(inlet)
-            transport, _ = await loop.create_datagram_endpoint(lambda inlet=inlet: inlet, sock=sock)  # type: ignore[misc]
-            self._transports.append(transport)
-        self._socket = own
+        self._inlets = [Inlet(self, sock, taker) for sock, taker in sockets]
         return self.local_address[1]
 
     async def mend(self) -> bool:
@@ -142,7 +162,7 @@ class UdpPort(Server[PDU]):  # type: ignore[misc]  # bacpypes3 has no types
         except OSError as error:
             self._gone = True
             raise OSError(str(error).replace(f"{self._host}:0", f"{self._host}:{self.local_address[1]}")) from error
-        if not self._gone and self._transports and not any(t.is_closing() for t in self._transports):
+        if not self._gone and self._inlets and not any(inlet.closed for inlet in self._inlets):
             return False
         quick, port = self._quick, self.local_address[1]
         await self.close()
@@ -153,14 +173,17 @@ class UdpPort(Server[PDU]):  # type: ignore[misc]  # bacpypes3 has no types
 
     def send(self, datagram: bytes, address: tuple[str, int]) -> None:
         """Sends one datagram as it is; one that cannot leave is lost, as any datagram may be."""
-        if self._socket is None:
+        if not self._inlets:
             return
         try:
-            self._socket.sendto(datagram, address)
-        except BlockingIOError:
-            self._transports[0].sendto(datagram, address)
+            if not self._inlets[0].send(datagram, address):
+                self.lost()
         except OSError:
-            self._traffic.dropped += 1
+            self.lost()
+
+    def lost(self) -> None:
+        """Counts a datagram that did not leave."""
+        self._traffic.dropped += 1
 
     def send_npdu(self, npdu: bytes, address: tuple[str, int]) -> None:
         """Sends an NPDU to one station of this network, past bacpypes3's layers, which cost three times as much."""
@@ -170,13 +193,14 @@ class UdpPort(Server[PDU]):  # type: ignore[misc]  # bacpypes3 has no types
         """Notes that a client names a network (DNET) that may not be here."""
         self._traffic.on_network(host, network)
 
-    def admit(self) -> bool:
-        """Makes room for one more datagram in the layers, if there is any."""
-        if self._pending >= MOST_PENDING:
+    def admit(self, pdu: PDU) -> None:
+        """Passes one datagram up, if there is room in the layers."""
+        if len(self._pending) >= MOST_PENDING:
             self._traffic.dropped += 1
-            return False
-        self._pending += 1
-        return True
+            return
+        task = asyncio.get_running_loop().create_task(self.confirmation(pdu))
+        self._pending.add(task)
+        task.add_done_callback(self._pending.discard)
 
     async def confirmation(self, pdu: PDU) -> None:
         """Passes one datagram up."""
@@ -184,13 +208,9 @@ class UdpPort(Server[PDU]):  # type: ignore[misc]  # bacpypes3 has no types
             await self.response(pdu)
         except Exception:  # noqa: BLE001  # bacpypes3 raises many kinds for malformed octets; ours are caught in stack.py
             self._traffic.dropped += 1
-        finally:
-            self._pending -= 1
 
     async def indication(self, pdu: PDU) -> None:
         """Sends one datagram; a broadcast without a subnet goes nowhere."""
-        if not self._transports:
-            return
         target = pdu.pduDestination
         if isinstance(target, LocalBroadcast):
             if self._broadcast:
@@ -201,12 +221,9 @@ class UdpPort(Server[PDU]):  # type: ignore[misc]  # bacpypes3 has no types
 
     async def close(self) -> None:
         """Closes the sockets; they are free on return."""
-        self._quick = self._socket = None
-        for transport in self._transports:
-            transport.close()
+        self._quick = None
         for inlet in self._inlets:
-            await inlet.closed.wait()
-        self._transports.clear()
+            inlet.close()
         self._inlets.clear()
 
 

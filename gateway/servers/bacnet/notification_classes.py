@@ -130,6 +130,7 @@ class ClassRecord(FixedRecord):
     __slots__ = ("of",)
 
     arrays = frozenset({Prop.PROPERTY_LIST, Prop.PRIORITY})
+    lists = frozenset({Prop.RECIPIENT_LIST})
 
     def __init__(self, of: NotificationClass) -> None:
         self.of = of
@@ -145,6 +146,9 @@ class ClassRecord(FixedRecord):
 
     def single(self, prop: int) -> bytes:
         return self.of.octets if prop == Prop.RECIPIENT_LIST else super().single(prop)
+
+    def items(self, prop: int) -> Sequence[bytes]:
+        return [each.octets for each in self.of.recipients]
 
     def elements(self, prop: int) -> Sequence[bytes]:
         if prop == Prop.PRIORITY:

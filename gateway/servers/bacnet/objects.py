@@ -23,7 +23,8 @@ from gateway.servers.bacnet.standard import (
 UNLISTED = frozenset({Prop.OBJECT_IDENTIFIER, Prop.OBJECT_NAME, Prop.OBJECT_TYPE, Prop.PROPERTY_LIST})
 """Never in Property_List (clause 12.1.5.4.1)."""
 FLAGS_NORMAL = codec.bits((False, False, False, False))
-FLAGS_FAULT = codec.bits((False, True, False, False))
+FLAGS_FAULT = codec.bits((True, True, False, False))
+"""Status_Flags of an object whose Event_State is FAULT: In_Alarm is that it is not NORMAL (clause 12, Status_Flags)."""
 FLAGS_OUT = {in_alarm: codec.bits((in_alarm, False, False, True)) for in_alarm in (False, True)}
 """Status_Flags of an object that is out of service, by whether it is in alarm."""
 EVENT_NORMAL, EVENT_FAULT = codec.enumerated(0), codec.enumerated(1)
@@ -58,11 +59,19 @@ class Record:
     __slots__ = ("key", "name", "shape")
 
     arrays: ClassVar[frozenset[int]] = frozenset({Prop.PROPERTY_LIST})
+    lists: ClassVar[frozenset[int]] = frozenset()
+    """The properties that are a BACnetLIST."""
+    stamp: int = 0
+    """Another number whenever a steady property may be other octets."""
 
     def __init__(self, key: int, name: str, shaped: Shape) -> None:
         self.key = key
         self.name = name
         self.shape = shaped
+
+    def steady(self, prop: int) -> bool:
+        """Whether a property's octets, as a whole, are the same until `stamp` is another."""
+        return False
 
     def encode(self, prop: int, index: int | None) -> bytes:
         """A property's octets, or those of one element.
@@ -100,6 +109,10 @@ class Record:
         if prop == Prop.OUT_OF_SERVICE:
             return codec.boolean(False)
         raise Refusal(UNKNOWN_PROPERTY)
+
+    def items(self, prop: int) -> Sequence[bytes]:
+        """The elements of a list property; one that nobody fills is empty."""
+        return ()
 
     def elements(self, prop: int) -> Sequence[bytes]:
         """The elements of an array property."""

@@ -35,6 +35,8 @@ NAN = codec.real(math.nan)
 BASE = (Prop.OBJECT_IDENTIFIER, Prop.OBJECT_NAME, Prop.OBJECT_TYPE, Prop.PRESENT_VALUE, Prop.STATUS_FLAGS)
 STATUS = (Prop.EVENT_STATE, Prop.OUT_OF_SERVICE)
 COMMAND = (Prop.PRIORITY_ARRAY, Prop.RELINQUISH_DEFAULT, Prop.CURRENT_COMMAND_PRIORITY)
+SHOWN = frozenset({Prop.PRESENT_VALUE, Prop.STATUS_FLAGS, Prop.EVENT_STATE, Prop.OUT_OF_SERVICE, Prop.RELIABILITY})
+"""What a sample decides alone, unless the point has an alarm."""
 
 
 class PointRecord(Record):
@@ -50,6 +52,7 @@ class PointRecord(Record):
         "reliability",
         "source",
         "spec",
+        "stamp",
         "uid",
         "writable",
     )
@@ -74,6 +77,7 @@ class PointRecord(Record):
         self.writable = self.commandable or spec.writable
         self._commands = commands
         self.alarm: Shown | None = None
+        self.stamp = 0
         self.present = self.unset
         self.out_of_service = False
         self.reliability: int = Reliability.COMMUNICATION_FAILURE
@@ -97,6 +101,9 @@ class PointRecord(Record):
         self.alarm = alarm
         self.shape = shape(self.shape.required, self.shape.optional + alarm.props)
 
+    def steady(self, prop: int) -> bool:
+        return prop in SHOWN and self.alarm is None
+
     def encode(self, prop: int, index: int | None) -> bytes:
         if index is None:
             if prop == 85:
@@ -112,6 +119,7 @@ class PointRecord(Record):
     def show(self, sample: Sample) -> None:
         """Takes the table's newest sample; about a microsecond."""
         value, quality, reason, _ = sample
+        self.stamp += 1
         self.out_of_service = bool(reason) and reason.startswith(OUT_OF_SERVICE)
         if value is None and self.commandable:
             value = self._commands.default(self.index)

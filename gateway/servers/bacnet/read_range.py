@@ -1,25 +1,27 @@
-"""ReadRange of Trend Logs: by position, by sequence number, by time, or all (ASHRAE 135 clause 15.8).
+"""ReadRange of Trend Logs by position, sequence number or time, and of other lists by position (clause 15.8).
 
-Rules of this file: an answer holds what fits one APDU of the client, the records nearest to the one it named, and
-says MORE_ITEMS; records come oldest first; what is asked from a record that there is not, is empty.
+Rules of this file: an answer holds what fits one APDU of the client, the items nearest to the one it named, and says
+MORE_ITEMS; records come oldest first; what is asked from an item that there is not, is empty.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeVar
 
-from gateway.core.trend import Recorded
 from gateway.servers.bacnet import codec
+from gateway.servers.bacnet.objects import Record
 from gateway.servers.bacnet.services import complex_ack, error, reject
 from gateway.servers.bacnet.standard import (
+    LIST_ITEM_NOT_NUMBERED,
+    LIST_ITEM_NOT_TIMESTAMPED,
     NOT_AN_ARRAY,
     OPERATIONAL_PROBLEM,
     PROPERTY_IS_NOT_A_LIST,
     UNKNOWN_OBJECT,
     UNKNOWN_PROPERTY,
-    Prop,
     Refusal,
 )
 from gateway.servers.bacnet.store import ObjectStore
@@ -32,6 +34,7 @@ BY_POSITION, BY_SEQUENCE, BY_TIME = 3, 6, 7
 OPEN_5, CLOSE_5 = codec.opening(5), codec.closing(5)
 ACK_HEAD = 3
 UNSPECIFIED = 255
+Item = TypeVar("Item")
 
 
 class Request(NamedTuple):
@@ -70,8 +73,11 @@ class ReadRanges:
         try:
             request = parse(body)
             record = self._judge(request)
-            async with asyncio.timeout(ANSWER_WITHIN_S):
-                data = await self._read(request, record, limit - ACK_HEAD)
+            if isinstance(record, TrendRecord):
+                async with asyncio.timeout(ANSWER_WITHIN_S):
+                    data = await self._read(request, record, limit - ACK_HEAD)
+            else:
+                data = read_list(request, record, limit - ACK_HEAD)
         except Malformed as fault:
             return reject(invoke, fault.reason)
         except Refusal as refusal:
@@ -80,18 +86,18 @@ class ReadRanges:
             return error(service, invoke, OPERATIONAL_PROBLEM)
         return complex_ack(service, invoke, data)
 
-    def _judge(self, request: Request) -> TrendRecord:
-        """The log to read.
+    def _judge(self, request: Request) -> Record:
+        """The object whose list is to be read.
 
         Raises:
-            Refusal: there is no such object or property, or it is no log.
+            Refusal: there is no such object or property, or it is no list.
         """
         record = self._store.get(request.key)
         if record is None:
             raise Refusal(UNKNOWN_OBJECT)
         if request.prop not in record.shape.known:
             raise Refusal(UNKNOWN_PROPERTY)
-        if not isinstance(record, TrendRecord) or request.prop != Prop.LOG_BUFFER:
+        if request.prop not in record.lists:
             raise Refusal(PROPERTY_IS_NOT_A_LIST)
         if request.array_index is not None:
             raise Refusal(NOT_AN_ARRAY)
@@ -102,16 +108,16 @@ class ReadRanges:
         log = record.log
         first, last = log.first, log.last
         low, high, backward = await self._range(request, record)
-        head = codec.context_object_id(0, record.key) + codec.context_unsigned(1, request.prop)
-        room -= len(head) + len(_tail(_flags(), b"", 0xFFFF, 0xFFFFFFFF))
-        most = room // SMALLEST
-        near = Range(max(low, high - most + 1), high) if backward else Range(low, min(high, low + most - 1))
-        found = await record.history.records(log, near.low, near.high) if low <= high else []
-        if low <= high and not found:
-            raise Refusal(OPERATIONAL_PROBLEM)
-        chosen, octets = _fitting(record, found, room, backward=backward)
-        if not chosen:
+        head = _head(request, record)
+        if low > high:
             return head + _tail(_flags(), b"", 0, None)
+        room -= len(head) + LONGEST_TAIL
+        most = max(1, room // SMALLEST)
+        near = Range(max(low, high - most + 1), high) if backward else Range(low, min(high, low + most - 1))
+        found = await record.history.records(log, near.low, near.high)
+        if not found:
+            raise Refusal(OPERATIONAL_PROBLEM)
+        chosen, octets = _fitting(found, record.octets, room, backward=backward)
         begin, end = chosen[0].seq, chosen[-1].seq
         flags = _flags(first=begin == first, last=end == last, more=len(chosen) < high - low + 1)
         return head + _tail(flags, octets, len(chosen), begin if request.by in (BY_SEQUENCE, BY_TIME) else None)
@@ -127,25 +133,58 @@ class ReadRanges:
             named = 0 if found is None else found
         else:
             named = int(request.reference) + (log.first - 1 if request.by == BY_POSITION else 0)
-        if not log.first <= named <= log.last:
-            return NOTHING
-        if wanted > 0:
-            return Range(named, min(named + wanted - 1, log.last))
-        return Range(max(named + wanted + 1, log.first), named, backward=True)
+        return _among(log.first, log.last, named, wanted)
 
 
-def _fitting(record: TrendRecord, found: list[Recorded], room: int, *, backward: bool) -> tuple[list[Recorded], bytes]:
-    """As many records as fit, from the named one on; oldest first."""
-    chosen: list[tuple[Recorded, bytes]] = []
+def read_list(request: Request, record: Record, room: int) -> bytes:
+    """ReadRange-ACK of a list whose items have neither number nor time.
+
+    Raises:
+        Refusal: it is asked for by one of these.
+    """
+    if request.by in (BY_SEQUENCE, BY_TIME):
+        raise Refusal(LIST_ITEM_NOT_NUMBERED if request.by == BY_SEQUENCE else LIST_ITEM_NOT_TIMESTAMPED)
+    items = record.items(request.prop)
+    last = len(items)
+    whole = request.by is None
+    low, high, backward = Range(1, last) if whole else _among(1, last, int(request.reference), request.wanted)
+    head = _head(request, record)
+    if low > high:
+        return head + _tail(_flags(), b"", 0, None)
+    room -= len(head) + LONGEST_TAIL
+    chosen, octets = _fitting(range(low, high + 1), lambda at: items[at - 1], room, backward=backward)
+    flags = _flags(first=chosen[0] == 1, last=chosen[-1] == last, more=len(chosen) < high - low + 1)
+    return head + _tail(flags, octets, len(chosen), None)
+
+
+def _among(first: int, last: int, named: int, wanted: int) -> Range:
+    """So many of what there is from (or, negative, up to) the named one."""
+    if not first <= named <= last:
+        return NOTHING
+    if wanted > 0:
+        return Range(named, min(named + wanted - 1, last))
+    return Range(max(named + wanted + 1, first), named, backward=True)
+
+
+def _fitting(
+    found: Sequence[Item], encode: Callable[[Item], bytes], room: int, *, backward: bool
+) -> tuple[list[Item], bytes]:
+    """As many items as fit, from the named one on but at least that one; in the list's order."""
+    chosen: list[tuple[Item, bytes]] = []
     for each in reversed(found) if backward else found:
-        octets = record.octets(each)
+        octets = encode(each)
         room -= len(octets)
-        if room < 0:
+        if room < 0 and chosen:
             break
         chosen.append((each, octets))
     if backward:
         chosen.reverse()
     return [each for each, _ in chosen], b"".join(octets for _, octets in chosen)
+
+
+def _head(request: Request, record: Record) -> bytes:
+    """Object and property of a ReadRange-ACK."""
+    return codec.context_object_id(0, record.key) + codec.context_unsigned(1, request.prop)
 
 
 def _flags(*, first: bool = False, last: bool = False, more: bool = False) -> bytes:
@@ -157,6 +196,9 @@ def _tail(flags: bytes, octets: bytes, count: int, sequence: int | None) -> byte
     """What follows the property: flags, count, records, and the number of the first one."""
     number = b"" if sequence is None else codec.context_unsigned(6, sequence)
     return b"".join((flags, codec.context_unsigned(4, count), OPEN_5, octets, CLOSE_5, number))
+
+
+LONGEST_TAIL = len(_tail(_flags(), b"", 0xFFFF, 0xFFFFFFFF))
 
 
 def parse(body: bytes) -> Request:

@@ -15,7 +15,7 @@ from gateway.engine.alarms import Alarms
 from gateway.servers.bacnet import npdu as layer
 from gateway.servers.bacnet.link import Quick, UdpPort
 from gateway.servers.bacnet.npdu import Message, Npci, Rejected
-from gateway.servers.bacnet.stack import PLAIN_NPDU
+from gateway.servers.bacnet.shortcut import PLAIN_NPDU, unicast
 from gateway.servers.bacnet.status import Traffic
 from gateway.servers.bacnet.virtual import MAC_OCTETS, Fleet, mac_of
 
@@ -27,8 +27,8 @@ CONFIRMED, COMPLEX_ACK, SEGMENTED = 0, 3, 0x08
 PORT_ID = 2
 """Of the virtual network in an Initialize-Routing-Table-Ack: the instance of its Network Port object."""
 LAST_HOP, IP_MAC = 1, 6
-QUICK_HEAD = 10
-"""Octets up to the APDU of a request to a virtual device from the BACnet/IP network, and one more."""
+QUICK_HEAD = 13
+"""Octets up to the APDU of a request to a virtual device from the BACnet/IP network."""
 HEARD = frozenset(Message) - {Message.WHO_IS_ROUTER, Message.INITIALIZE_TABLE, Message.WHAT_IS_NUMBER}
 """Messages of other routers."""
 
@@ -76,18 +76,18 @@ class Router(Client[PDU], Server[PDU]):  # type: ignore[misc]  # bacpypes3 has n
 
     # -- the short way -------------------------------------------------------------------------------------------
 
-    def quick(self, npdu: bytes, host: str) -> bytes | None:
-        """The NPDU that answers a plain read, of the own device or of a virtual one; None for the long way."""
-        if len(npdu) < QUICK_HEAD or npdu[1] & layer.DESTINED == 0:
-            return self._own(npdu, host)
-        if npdu[0] != layer.VERSION or npdu[1] & ~PLAIN_NPDU != layer.DESTINED or npdu[2:5] != self._here:
+    def quick(self, data: bytes, host: str) -> bytes | None:
+        """The datagram that answers a plain read, of the own device or of a virtual one; None for the long way."""
+        if len(data) <= QUICK_HEAD or data[5] & layer.DESTINED == 0:
+            return self._own(data, host)
+        if data[4] != layer.VERSION or data[5] & ~PLAIN_NPDU != layer.DESTINED or data[6:9] != self._here:
             return None
-        mac = npdu[5:8]
+        mac = data[9:12]
         responder = self.fleet.serves(mac)
-        if responder is None or npdu[8] <= LAST_HOP:
+        if responder is None or data[12] <= LAST_HOP:
             return None
-        answer = responder.glance(npdu[9:], host)
-        return None if answer is None else self._answer_head + mac + answer
+        answer = responder.glance(data, QUICK_HEAD, host)
+        return None if answer is None else unicast(self._answer_head + mac, answer)
 
     # -- from the link -------------------------------------------------------------------------------------------
 

@@ -29,6 +29,7 @@ from gateway.servers.bacnet.management import Management
 from gateway.servers.bacnet.presence import Presence
 from gateway.servers.bacnet.read_range import ReadRanges
 from gateway.servers.bacnet.services import Reads, abort, reject
+from gateway.servers.bacnet.shortcut import APDU_LIMITS, LIMITS, PLAIN, PLAIN_AT, unicast
 from gateway.servers.bacnet.standard import MAX_APDU, MAX_SEGMENTS, Abort, Service, Unconfirmed
 from gateway.servers.bacnet.status import LOG_EVERY_S, Traffic
 from gateway.servers.bacnet.tags import RejectReason
@@ -45,15 +46,14 @@ settings.route_aware = True
 CONFIRMED, UNCONFIRMED, SIMPLE_ACK, COMPLEX_ACK, SEGMENT_ACK, ERROR, REJECT, ABORT = range(8)
 BY_SERVER = 0x01
 """In an Abort: the peer was the server, so it answers a notification of ours."""
-APDU_LIMITS = (50, 128, 206, 480, 1024, 1476)
 MOST_AT_ONCE = 64
 """Segmented transactions, and writes on their way, at any time."""
 WINDOW = 1
 """Segments per acknowledgement: rusty-bacnet acknowledges the first one late when offered more, which costs 2 s."""
 BROADCASTS = (Address.localBroadcastAddr, Address.remoteBroadcastAddr, Address.globalBroadcastAddr)
+PLAIN_ANSWER = b"\x01\x00"
+"""NPCI of an answer to a client of this network."""
 TIME_SERVICES = (Unconfirmed.TIME_SYNCHRONIZATION, Unconfirmed.UTC_TIME_SYNCHRONIZATION)
-PLAIN_NPDU = 0x07
-"""NPCI control bits that need no routing: expecting reply and priority."""
 
 
 class Head(NamedTuple):
@@ -166,22 +166,34 @@ class Responder(ApplicationServiceAccessPoint):  # type: ignore[misc]  # bacpype
             if answer is not None:
                 await self.send(answer, source)
 
-    def quick(self, npdu: bytes, host: str) -> bytes | None:
-        """The NPDU that answers an unrouted, unsegmented read; None for anything that needs the long way."""
-        if len(npdu) < 6 or npdu[0] != 1 or npdu[1] & ~PLAIN_NPDU:
+    def quick(self, data: bytes, host: str) -> bytes | None:
+        """The datagram that answers an unrouted, unsegmented read; None for anything that needs the long way."""
+        if data[4:PLAIN_AT] not in PLAIN:
             return None
-        answer = self.glance(npdu[2:], host)
-        return None if answer is None else b"\x01\x00" + answer
+        answer = self.glance(data, PLAIN_AT, host)
+        return None if answer is None else unicast(PLAIN_ANSWER, answer)
 
-    def glance(self, apdu: bytes, host: str) -> bytes | None:
-        """The APDU that answers an unsegmented read; None for anything else."""
-        if apdu[0] >> 4 != CONFIRMED:
+    def glance(self, data: bytes, at: int, host: str) -> bytes | None:
+        """The APDU that answers an unsegmented read, which begins at an octet of a datagram; None for anything else."""
+        limit = LIMITS.get(data[at : at + 2])
+        if limit is None or self.serverTransactions:
             return None
+        try:
+            kept = self._reads.kept(data[at + 3 :])
+        except Exception:  # noqa: BLE001  # it is read again, and then the fault is logged
+            kept = None
+        if kept is None:
+            return self._read_first(data[at:], host)
+        if len(kept) + 2 > limit:
+            return None
+        self._traffic.seen(host, self._now(), kept[0])
+        return b"\x30" + data[at + 2 : at + 3] + kept
+
+    def _read_first(self, apdu: bytes, host: str) -> bytes | None:
+        """The same for a request that is new, or refused."""
         head = head_of(apdu)
-        if head is None or head.segmented or head.limit == 0 or self.serverTransactions:
-            return None
-        answer = self._read(head.service, head.invoke, head.body)
-        if answer is None or len(answer) > head.limit:
+        answer = None if head is None else self._read(head.service, head.invoke, head.body)
+        if head is None or answer is None or len(answer) > head.limit:
             return None
         self._traffic.seen(host, self._now(), head.service)
         if answer[0] >> 4 != COMPLEX_ACK:

@@ -75,6 +75,7 @@ class TrendRecord(Record):
 
     __slots__ = ("history", "log", "of", "source")
 
+    lists = frozenset({Prop.LOG_BUFFER})
     settable: ClassVar[frozenset[int]] = frozenset({Prop.ENABLE, Prop.RECORD_COUNT})
 
     def __init__(self, key: int, name: str, source: str, of: PointRecord, log: Log, history: History) -> None:

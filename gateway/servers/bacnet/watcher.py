@@ -16,8 +16,8 @@ from gateway.engine.observatory import ClientLog, Observatory
 from gateway.servers.bacnet.codec import NULL
 from gateway.servers.bacnet.cov import Cov
 from gateway.servers.bacnet.cov_requests import parse as parse_subscription
+from gateway.servers.bacnet.plans import error_body
 from gateway.servers.bacnet.points import PointRecord
-from gateway.servers.bacnet.services import error_body
 from gateway.servers.bacnet.standard import (
     INSTANCE_BITS,
     OBJECT_TYPES,

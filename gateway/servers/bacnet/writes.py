@@ -19,8 +19,9 @@ from gateway.core.value import GOOD, Sample, Value
 from gateway.engine.ports import Ask, Commands, OnRefused
 from gateway.servers.bacnet import codec
 from gateway.servers.bacnet.notification_classes import ClassRecord
+from gateway.servers.bacnet.plans import CLOSE_1, OPEN_1, error_body
 from gateway.servers.bacnet.points import PointRecord
-from gateway.servers.bacnet.services import CLOSE_1, OPEN_1, error, error_body, reject, simple_ack
+from gateway.servers.bacnet.services import error, reject, simple_ack
 from gateway.servers.bacnet.standard import (
     COMMAND_ERRORS,
     INVALID_DATA_TYPE,

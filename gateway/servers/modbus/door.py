@@ -98,9 +98,7 @@ class Door:
         """
         group = self._group(host, role)
         if group is None:
-            self._counters.refused += 1
-            self._say_once("refused", host)
-            self._on_stranger(host)
+            self._turn_away(host)
             return None
         if not self._has_room(host):
             self._counters.refused += 1
@@ -109,6 +107,19 @@ class Door:
         self._inside[client] = host
         self._hosts[host] = self._hosts.get(host, 0) + 1
         return group
+
+    def expects(self, host: str) -> bool:
+        """Whether a host is in a group that some role names; whoever is not need not show a certificate."""
+        named = {*self._roles.values()}
+        expected = find_group([group for group in self.groups if group.name in named], host) is not None
+        if not expected:
+            self._turn_away(host)
+        return expected
+
+    def _turn_away(self, host: str) -> None:
+        self._counters.refused += 1
+        self._say_once("refused", host)
+        self._on_stranger(host)
 
     def pace(self, client: Connection, per_s: float) -> Pace:
         """The cap that all connections of a client's address share, one after the other too."""

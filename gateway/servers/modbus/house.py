@@ -36,6 +36,7 @@ class Counters:
     idle: int = 0
     slow_readers: int = 0
     throttled: int = 0
+    failed_handshakes: int = 0
 
 
 class Door(Protocol):
@@ -43,6 +44,9 @@ class Door(Protocol):
 
     def enter(self, client: Any, host: str, role: str | None) -> ClientGroup | None:
         """Lets a newcomer in as a member of a group; None refuses it. `role` is None on the plain port."""
+
+    def expects(self, host: str) -> bool:
+        """Whether a client from `host` may begin a handshake on the secure port."""
 
     def pace(self, client: Any, per_s: float) -> Pace:
         """The cap that all connections of a client's address share."""

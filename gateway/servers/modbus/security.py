@@ -15,7 +15,6 @@ from cryptography import x509
 
 ROLE = x509.ObjectIdentifier("1.3.6.1.4.1.50316.802.1")
 UTF8_STRING = 0x0C
-HANDSHAKE_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)

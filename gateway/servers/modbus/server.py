@@ -30,8 +30,9 @@ from gateway.servers.modbus.door import Door
 from gateway.servers.modbus.groups import GAPS, ClientGroup
 from gateway.servers.modbus.house import Counters, House, Spawn
 from gateway.servers.modbus.identity import Identity
+from gateway.servers.modbus.lobby import Lobby, Newcomer
 from gateway.servers.modbus.reads import Reads
-from gateway.servers.modbus.security import HANDSHAKE_S, Security
+from gateway.servers.modbus.security import Security
 from gateway.servers.modbus.selftest import self_test
 from gateway.servers.modbus.turns import Turns
 from gateway.servers.modbus.units import Units
@@ -59,12 +60,12 @@ class Shell(ModbusTcpServer):
         unused = SimDevice(0, SimData(0, values=0, datatype=DataType.REGISTERS))
         super().__init__(unused, address=(host, port))
         self._house = house
+        lobby = None if secure is None else Lobby(secure, house, self.handle_new_connection)
         self.call_create = partial(
             self.loop.create_server,
-            self.handle_new_connection,
+            self.handle_new_connection if lobby is None else partial(Newcomer, lobby),
             **({"host": host, "port": port, "reuse_address": True} if sock is None else {"sock": sock}),
             backlog=BACKLOG,
-            **({} if secure is None else {"ssl": secure, "ssl_handshake_timeout": HANDSHAKE_S}),
         )
 
     def handle_new_connection(self) -> Connection:

@@ -17,7 +17,7 @@ from tests.servers.bacnet.rusty import P, PropertyValue
 from tests.servers.bacnet.watcher import CHARGING, CURRENT, DEVICE, FLAGS, LIMIT, NOTE, PV, STATE
 
 OK = "2005"
-FINE, FAULT = "0000", "0100"
+FINE, FAULT = "0000", "1100"
 
 
 async def test_the_value_of_now_comes_first_then_changes_by_the_increment(bench, watcher) -> None:

@@ -65,7 +65,7 @@ async def test_B09_an_address_that_went_and_came_back_is_served_again(bench: Ben
         return real(host, port, shared=shared)
 
     monkeypatch.setattr(link, "listen", listen)
-    bench.server._udp._transports[0].abort()
+    bench.server._udp._inlets[0].close()
     bench.pass_time(6.0)
     text = await told(bench, LOST)
     assert f"cannot listen on {bench.address}: cannot assign requested address; it is tried again every 5 s" in text
@@ -79,7 +79,7 @@ async def test_B09_an_address_that_went_and_came_back_is_served_again(bench: Ben
 
 
 async def test_B09_a_closed_socket_is_opened_again(bench: Bench, raw) -> None:
-    bench.server._udp._transports[0].abort()
+    bench.server._udp._inlets[0].close()
     bench.pass_time(6.0)
     client = raw(bench)
     await settle()

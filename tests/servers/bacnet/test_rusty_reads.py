@@ -27,7 +27,7 @@ from tests.servers.bacnet.rusty import (
     T,
 )
 
-FINE, FAULT = b"\x00", b"\x40"
+FINE, FAULT = b"\x00", b"\xc0"
 
 
 async def test_values_of_every_datatype(bench, rusty):

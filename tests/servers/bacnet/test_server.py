@@ -13,7 +13,7 @@ from gateway.addressing import PlacedObject, PlacedPoint
 from gateway.core.point import ObjectSpec, PointSpec
 from gateway.core.value import GOOD, Sample, ValueKind
 from gateway.servers.bacnet.attachment import parse_address
-from gateway.servers.bacnet.services import MOST_STEPS
+from gateway.servers.bacnet.plans import MOST_STEPS
 from gateway.servers.bacnet.status import MOST_PEERS, Sparing, Traffic
 from tests.servers.bacnet.conftest import HOST, RawClient, make_bench
 
@@ -188,7 +188,7 @@ async def test_what_requests_mean_is_kept_within_bounds(bench) -> None:
     for index in range(70_000):
         reads.answer(12, 1, bytes.fromhex("0c023fffff194c") + b"\x2b" + index.to_bytes(3, "big"))
     assert reads._shelf._used <= MOST_STEPS
-    assert len(reads._single) <= MOST_STEPS
+    assert len(reads._plans) <= MOST_STEPS
 
 
 async def test_the_octets_of_one_service_are_nothing_in_another(bench, raw) -> None:

@@ -132,10 +132,10 @@ async def test_records_say_value_time_and_quality(trends: TrendBench, reader: Re
     assert (page.flags, page.count, page.sequence) == ("110", 5, None)
     assert [(r.choice, r.value, r.flags) for r in page.records] == [
         (2, 12.5, "0000"),
-        (2, 12.5, "0100"),
-        (8, (0, 25), "0100"),  # device, operational-problem
-        (8, (2, 132), "0100"),  # property, not-configured
-        (8, (2, 37), "0100"),  # property, value-out-of-range: no Real is so large
+        (2, 12.5, "1100"),
+        (8, (0, 25), "1100"),  # device, operational-problem
+        (8, (2, 132), "1100"),  # property, not-configured
+        (8, (2, 37), "1100"),  # property, value-out-of-range: no Real is so large
     ]
     assert [r.at for r in page.records] == [shown(begin + 60 * minute) for minute in range(1, 6)]
 

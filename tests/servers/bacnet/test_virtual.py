@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from gateway.core.value import GOOD, Sample
-from gateway.servers.bacnet import services
+from gateway.servers.bacnet import plans
 from gateway.servers.bacnet.management import SILENCED
 from gateway.servers.bacnet.presence import DUPLICATE
 from tests.servers.bacnet.campus import (
@@ -264,7 +264,7 @@ async def test_B08_a_virtual_devices_number_used_twice_is_an_alarm() -> None:
 
 
 async def test_what_requests_mean_is_kept_within_one_bound_for_all_devices(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(services, "MOST_STEPS", 20)
+    monkeypatch.setattr(plans, "MOST_STEPS", 20)
     async with running(8) as (campus, client):
         for invoke in range(5):
             for number in range(8):
@@ -273,7 +273,7 @@ async def test_what_requests_mean_is_kept_within_one_bound_for_all_devices(monke
         assert fleet is not None
         reads = [device.responder.parts.reads for device in fleet if device.responder is not None]
         assert len(reads) == 8
-        assert 0 < sum(len(each._single) for each in reads) <= 20
+        assert 0 < sum(len(each._plans) for each in reads) <= 20
 
 
 async def test_nobody_is_served_who_is_not_there() -> None:

@@ -28,7 +28,7 @@ const app = {
   open: (point) => openPoint(app, point),
   toast,
 };
-let shown = null;
+let shown;
 
 async function start() {
   theme();
@@ -57,20 +57,20 @@ async function start() {
 function route() {
   const [name, ...rest] = location.hash.slice(1).split("?");
   const key = Object.hasOwn(SECTIONS, name) ? name : "overview";
-  const section = SECTIONS[key];
+  const section = SECTIONS[key], first = shown === undefined;
   shown?.leave?.();
   for (const tab of place("tabs").children) {
     if (tab.dataset.section === key) tab.setAttribute("aria-current", "page");
     else tab.removeAttribute("aria-current");
   }
   const main = fill(place("main"));
-  main.className = key;
+  main.dataset.section = key;
   document.title = `${section.title} · ${app.session.site || "EV gateway"}`;
   const view = section.show(main, app, new URLSearchParams(rest.join("?")));
   shown = view;
   live.follow(section.topic).then(() => { if (shown === view) view?.load?.(); });
   scrollTo(0, 0);
-  if (document.activeElement === document.body) main.focus({ preventScroll: true });
+  if (!first && document.activeElement === document.body) main.focus({ preventScroll: true });
 }
 
 // -- banners ----------------------------------------------------------------------------------------------------------

@@ -40,13 +40,12 @@ function hintsOf(hints) {
 }
 
 function rows(found) {
-  const head = ["Client", "Protocol", "Group", ">Connections", ">COV", ">Rate", ">Requests", ">Refused", ">Writes", "Asked for", ">Last heard"];
+  const head = ["Client", "Protocol", "Group", ">Open", ">Rate", ">Requests", ">Refused", ">Writes", "Asked for", ">Last heard"];
   return table(head, found.map((client) => h("tr", {},
     h("th", { scope: "row" }, client.address),
     h("td", {}, client.protocol),
     h("td", {}, client.group || "–"),
-    h("td.number", {}, client.protocol === "modbus" ? client.connections : "–"),
-    h("td.number", {}, client.protocol === "bacnet" ? client.subscriptions : "–"),
+    h("td.number", {}, client.protocol === "modbus" ? plural(client.connections, "connection") : plural(client.subscriptions, "subscription")),
     h("td.number", {}, `${client.per_s} /s`),
     h("td.number", {}, client.requests),
     h("td.number", { title: codes(client.codes) }, client.exceptions),

@@ -107,13 +107,13 @@ class Points {
   }
 
   filter(stay = false) {
-    const words = this.search.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const words = this.search.value.toLowerCase().split(/\s+/).filter(Boolean).map(wordIn);
     const source = this.source.value, kind = this.kind.value, quality = this.quality.value;
     this.found = this.rows.filter((point) => (
       (!source || point.source === source) && (!kind || point.kind === kind)
       && (!quality || point.quality === quality || (quality === "not_good" && point.quality !== "good")
         || (quality === "forced" && point.forced))
-      && words.every((word) => point.needle.includes(word))));
+      && words.every((holds) => holds(point.needle))));
     setText(this.count, `${plural(this.found.length, "point")} of ${this.rows.length}`);
     if (!stay) this.port.scrollTop = 0;
     this.draw();
@@ -210,4 +210,11 @@ class Points {
     refresh();
     return { element, refresh, age: showAge };
   }
+}
+
+// Whether a text holds a word: a short one as the beginning of a word, for "a" is in nearly everything.
+function wordIn(word) {
+  if (word.length > 2) return (text) => text.includes(word);
+  const begins = new RegExp(`(^|[^a-z0-9])${word.replaceAll(/[^a-z0-9]/g, "\\$&")}`);
+  return (text) => begins.test(text);
 }

@@ -1,0 +1,119 @@
+"""A real browser for the tests of the page, and a network between it and the gateway that can be cut."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+JS = Path(__file__).parent / "js"
+LIBRARIES = ("playwright-core", "axe-core")
+Doing = Callable[[], Awaitable[Any]]
+
+
+def browser() -> tuple[str, str]:
+    """Where node and Chromium are; skips in words when something is missing."""
+    node, chromium = shutil.which("node"), shutil.which("chromium") or shutil.which("chromium-browser")
+    if node is None:
+        pytest.skip("node is not installed")
+    if chromium is None:
+        pytest.skip("chromium is not installed")
+    for library in LIBRARIES:
+        if not (JS / "node_modules" / library).is_dir():
+            pytest.skip(f"{library} is not installed (npm install in tests/web/js)")
+    return node, chromium
+
+
+async def act(scenario: str, base: str, doings: Mapping[str, Doing] | None = None, seconds: float = 120.0) -> None:
+    """Runs one of `js/scenarios.mjs`; what it asks for happens here."""
+    node, chromium = browser()
+    pipe = asyncio.subprocess.PIPE
+    command = (node, "browser.mjs", chromium, base, scenario)
+    process = await asyncio.create_subprocess_exec(*command, cwd=JS, stdin=pipe, stdout=pipe, stderr=pipe)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
+    said = asyncio.ensure_future(process.stderr.read())
+    try:
+        async with asyncio.timeout(seconds):
+            async for line in process.stdout:
+                answer = await (doings or {})[json.loads(line)["ask"]]()
+                process.stdin.write(json.dumps(answer).encode() + b"\n")
+            assert await process.wait() == 0, (await said).decode()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+        await said
+
+
+class Network:
+    """Forwards a port of loopback to another, until it is cut; `silent`: connections then hang and are not closed."""
+
+    def __init__(self, port: int, *, silent: bool) -> None:
+        self._port, self._silent, self._up = port, silent, True
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._server: asyncio.Server | None = None
+        self.port = 0
+
+    async def start(self) -> None:
+        """Listens, at the same port as before."""
+        self._up = True
+        if self._server is None:
+            self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+            self.port = self._server.sockets[0].getsockname()[1]
+
+    async def cut(self) -> None:
+        """From now on nothing arrives; what hangs now hangs for ever."""
+        self._up = False
+        if self._silent:
+            self._writers.clear()
+            return
+        await self.stop()
+
+    async def stop(self) -> None:
+        """Closes everything."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        for writer in self._writers:
+            writer.transport.abort()
+        self._writers.clear()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not self._up:
+            with contextlib.suppress(ConnectionError):
+                await reader.read()
+            return
+        there, back = await asyncio.open_connection("127.0.0.1", self._port)
+        self._writers |= {writer, back}
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._forward(reader, back))
+            group.create_task(self._forward(there, writer))
+
+    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            while data := await reader.read(65536):
+                if writer in self._writers:
+                    writer.write(data)
+                    await writer.drain()
+        if writer in self._writers:
+            self._writers.discard(writer)
+            writer.close()
+
+
+@contextlib.asynccontextmanager
+async def network(port: int, *, silent: bool) -> AsyncIterator[Network]:
+    """A network that is up."""
+    between = Network(port, silent=silent)
+    await between.start()
+    try:
+        yield between
+    finally:
+        await between.stop()
