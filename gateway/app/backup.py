@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 
 from gateway import __version__
@@ -35,9 +36,10 @@ class RestoreRefused(GatewayError):
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A backup: how many files it holds, and what has to be put back by hand after a restore."""
+    """A backup: how many files it holds, what it lacks, and what has to be put back by hand after a restore."""
 
     files: int
+    left_out: list[str]
     by_hand: list[str]
 
 
@@ -57,7 +59,7 @@ def make_backup(site: Site, config: Path, target: Path) -> Made:
 
     Raises:
         RestoreRefused: the archive would lie in the state directory, and so in the next archive.
-        ArchiveFault: a database cannot be copied.
+        ArchiveFault: a database cannot be copied, or is damaged.
         OSError: something cannot be read or written.
     """
     state = site.state_dir.resolve()
@@ -81,7 +83,7 @@ def make_backup(site: Site, config: Path, target: Path) -> Made:
     made = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     by_hand = list(_by_hand(site.loaded))
     manifest = Manifest(__version__, made, f"config/{config.resolve().name}", outside, by_hand)
-    return Made(write_archive(target, files, manifest), by_hand)
+    return Made(*write_archive(target, files, manifest), by_hand)
 
 
 def _mappings(site: Site) -> list[Path]:
@@ -223,13 +225,20 @@ def _place_state(unpacked: Path, state: Path, moment: str) -> list[str]:
         for path in (*new.rglob("*"), new):
             path.chmod(0o700 if path.is_dir() else 0o600)
             sync_folder(path)
-        count = sum(path.is_file() for path in new.rglob("*"))
-        kept = _exchange(state, new, state.with_name(f"{state.name}.before-restore-{moment}"))
+        files = sum(path.is_file() for path in new.rglob("*"))
+        kept = _exchange(state, new, _kept(state, moment))
     except OSError:
         shutil.rmtree(new, ignore_errors=True)
         raise
     old = f" (what was there is {kept})" if kept is not None else ""
-    return [f"restored {count} files of the state to {state}{old}"]
+    return [f"restored {files} files of the state to {state}{old}"]
+
+
+def _kept(path: Path, moment: str) -> Path:
+    """A free name for what was there before; two restores may come within one second."""
+    first = path.with_name(f"{path.name}.before-restore-{moment}")
+    numbered = (first.with_name(f"{first.name}-{number}") for number in count(2))
+    return next(name for name in chain([first], numbered) if not name.exists())
 
 
 def _exchange(state: Path, new: Path, kept: Path) -> Path | None:
@@ -271,7 +280,7 @@ def _place_config(targets: dict[Path, Path], moment: str) -> list[str]:
         target.parent.mkdir(parents=True, exist_ok=True)
         old = ""
         if target.exists():
-            kept = target.with_name(f"{target.name}.before-restore-{moment}")
+            kept = _kept(target, moment)
             link(target, kept)
             old = f" (what was there is {kept.name})"
         replace(target, content, 0o600)

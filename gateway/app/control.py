@@ -18,7 +18,7 @@ from gateway.app.load import Site
 from gateway.app.logins import Logins
 from gateway.app.observe import loop_row
 from gateway.app.policy import lease_text
-from gateway.app.published import map_of, publish_running
+from gateway.app.published import moment_of, publish_running
 from gateway.app.reloaded import Reloaded
 from gateway.app.slots import receipt_row, slot_rows
 from gateway.core.errors import CommandRejected, CorrectionRefused, Reject
@@ -44,6 +44,8 @@ from gateway.store.published import point_data
 
 MOST_BAD = 20
 DAY_S = 86400
+AT_ONCE = 500
+"""So many points are told before others have a turn: some milliseconds."""
 log = structlog.get_logger("control")
 
 
@@ -204,9 +206,15 @@ class Control:
         """Another password for a source, or an unfinished change settled; raises ValueError."""
         return asdict(await self._daemon.logins.passwd(source, new, user, unfinished=unfinished))
 
-    def points(self) -> list[dict[str, Any]]:
-        """Every placed point with its value."""
-        return [self._row(index) for index in self._daemon.placed]
+    async def points(self) -> list[dict[str, Any]]:
+        """Every placed point with its value, a few at a time, so that nobody who reads a server has to wait."""
+        rows, placed = [], self._daemon.placed
+        for number, index in enumerate(list(placed)):
+            if number % AT_ONCE == 0:
+                await asyncio.sleep(0)
+            if index in placed:  # a reload may have taken it away meanwhile
+                rows.append(self._row(index))
+        return rows
 
     def addresses(self) -> list[dict[str, Any]]:
         """The address book."""
@@ -215,12 +223,11 @@ class Control:
             for e in self._daemon.book.entries
         ]
 
-    def map(self) -> dict[str, Any]:
+    async def map(self) -> dict[str, Any]:
         """The map as it is served, and its hash."""
-        return {
-            "map_hash": f"{self._daemon.map_hash():016x}",
-            "points": [point_data(point) for point in map_of(self._daemon)],
-        }
+        moment = moment_of(self._daemon)
+        points = await asyncio.to_thread(lambda: [point_data(point) for point in moment.served()])
+        return {"map_hash": f"{moment.map_hash:016x}", "points": points}
 
     def answers(self) -> dict[str, Any]:
         """What each source said last, by the path it was asked for; for `checkout`, in memory only."""
@@ -233,10 +240,10 @@ class Control:
             for name, poller in self._daemon.pollers.items()
         }
 
-    def publish(self, user: str, *, accept_moves: bool) -> list[str]:
+    async def publish(self, user: str, *, accept_moves: bool) -> list[str]:
         """Freezes the map that is served; raises CorrectionRefused."""
         try:
-            said = publish_running(self._daemon, user=user, accept_moves=accept_moves)
+            said = await publish_running(self._daemon, user=user, accept_moves=accept_moves)
         except OSError as error:
             raise CorrectionRefused(f"the published map cannot be written: {error.strerror}") from error
         log.warning("addresses.published", user=user, said="; ".join(said))

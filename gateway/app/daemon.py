@@ -140,7 +140,7 @@ class Daemon(Plant):
         asyncio.get_running_loop().set_exception_handler(descriptors.on_error)
         tasks = [self.vitals.run(), self.desk.run(), self.actions.run(), descriptors.run()]
         tasks += [self.reloader.run(), site_watchdog(self, self.listeners).run()]
-        tasks += [self.kept.keep(), self.point_alarms.run()]
+        tasks += [self.kept.keep(), self.point_alarms.run(), self.listeners.run()]
         tasks += [self.history.run(), self.forcing.run(), *watching(self, self.listeners)]
         running = [self._group.create_task(task) for task in tasks]
         for name in self.pollers:

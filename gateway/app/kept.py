@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from threading import Lock
@@ -18,9 +18,9 @@ from typing import Protocol
 
 import structlog
 
-from gateway.addressing.served import Difference, ServedPoint
+from gateway.addressing.served import Difference
 from gateway.app.load import Site, load_site
-from gateway.app.published import HOW, Serving, map_of, move_faults, publish_file, refused_moves, served_map
+from gateway.app.published import HOW, Moment, Serving, moment_of, move_faults, publish_file, refused_moves
 from gateway.config import LoadedConfig
 from gateway.config.load import at_root
 from gateway.core.errors import ConfigError
@@ -28,8 +28,6 @@ from gateway.engine.alarms import Alarms
 from gateway.mapping import mapping_files
 from gateway.store.published import AcceptedFiles, is_published, load_accepted, mend, save_accepted
 
-AT_ONCE = 20
-"""So many resources are written down before others have a turn."""
 ALARM, MENDED = "addresses.moved", "addresses.published_mended"
 log = structlog.get_logger("addresses")
 
@@ -137,30 +135,25 @@ class KeptFiles:
             self._serving.alarms.set(MENDED, "; ".join(said))
         if self._earlier or not self._files:
             return
-        serving = self._serving
-        points: list[ServedPoint] = []
-        for number, resource in enumerate(list(serving.inventory.resources.values())):
-            points += served_map(serving.site, [resource], serving.placed)
-            if number % AT_ONCE == 0:
-                await asyncio.sleep(0)  # nobody who reads has to wait for thousands of points
-        await asyncio.to_thread(self._write, *self._accepted(points))
+        await asyncio.to_thread(self._write, *self._now())
 
     def close(self) -> None:
         """Writes what was discovered since."""
         if not self._earlier and self._files:
-            self._write(*self._accepted(map_of(self._serving)))
+            self._write(*self._now())
 
-    def _accepted(self, points: Sequence[ServedPoint]) -> tuple[int, AcceptedFiles]:
+    def _now(self) -> tuple[int, Mapping[str, str], Moment]:
         self._made += 1
-        return self._made, AcceptedFiles(self._files, f"{self._serving.map_hash():016x}", points)
+        return self._made, self._files, moment_of(self._serving)
 
-    def _write(self, number: int, accepted: AcceptedFiles) -> None:
+    def _write(self, number: int, files: Mapping[str, str], moment: Moment) -> None:
         """Never over a newer one; a full disk costs only the next start that needs them."""
+        accepted = AcceptedFiles(files, f"{moment.map_hash:016x}", moment.served())
         try:
             with self._writing:
                 if number > self._written:
                     self._written = number
-                    save_accepted(self._serving.site.state_dir, accepted)
+                    save_accepted(moment.site.state_dir, accepted)
         except OSError as error:
             log.warning("addresses.not_kept", reason=str(error))
 

@@ -1,11 +1,13 @@
 """Who listens for the site: Modbus TCP, BACnet/IP, the web listener and the control socket.
 
 Rules of this file: a port answers only when the map stands; every port that cannot be bound is told at the key that
-names it; each server takes a new configuration by an `apply` of its own, without losing whoever is connected.
+names it; each server takes a new configuration by an `apply` of its own, without losing whoever is connected; one
+that could not listen after a reload is tried again until it does.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 from collections.abc import Awaitable, Callable, Collection
@@ -14,6 +16,7 @@ from ipaddress import IPv4Network
 import structlog
 
 from gateway import __version__
+from gateway.app.alarming import class_config
 from gateway.app.bacnet import Revisions, bacnet_terms, virtual_network
 from gateway.app.changes import MODBUS_FILES, WEB_FILES
 from gateway.app.control import Control
@@ -26,6 +29,7 @@ from gateway.app.upstream import Spawn
 from gateway.app.web import WebListener
 from gateway.config import Config
 from gateway.config.strict_yaml import KeyPath
+from gateway.config.web import WebTls
 from gateway.core.errors import ConfigError, Fault
 from gateway.engine.resource import Resource
 from gateway.servers.bacnet import BacnetServer, parse_address
@@ -38,8 +42,13 @@ MODBUS, MODBUS_TLS, BACNET, WEB = (
     ("bacnet", "address"),
     ("web", "listen"),
 )
-LIVE_BACNET = {"write", "object_name", "lease_s", "on_bms_loss", "heartbeat"}
+LIVE_BACNET = {
+    *("write", "object_name", "lease_s", "on_bms_loss", "heartbeat"),
+    *("notification_classes", "cov_per_peer", "cov_total"),
+}
 """What a BACnet server takes over without its clients noticing."""
+RETRY_S = 5.0
+"""How often a server is tried again that could not listen after a reload."""
 log = structlog.get_logger("gateway")
 
 
@@ -53,6 +62,8 @@ class Listeners:
         self.web: WebListener | None = None
         self._revisions: Revisions | None = None
         self._shown = plant.site.config
+        self._failed: set[str] = set()
+        self._one = asyncio.Lock()
 
     def place(self, resource: Resource, points: Placed) -> None:
         """Serves points that are new or have another name."""
@@ -109,12 +120,22 @@ class Listeners:
             observatory=plant.observatory,
         )
         self.modbus.place(list(plant.placed.items()))
-        await self.modbus.start(sock, secure_sock)
+        try:
+            await self.modbus.start(sock, secure_sock)
+        except OSError:
+            self.modbus = None  # nobody waits for the turns of what does not listen
+            raise
 
     async def _serve_bacnet(self) -> None:
-        self.bacnet = self.make_bacnet(self._spawn)
-        if self.bacnet is not None:
-            await self.bacnet.start()
+        server = self.bacnet = self.make_bacnet(self._spawn)
+        if server is None:
+            return
+        try:
+            await server.start()
+        except OSError:
+            self.bacnet = None
+            await server.stop()
+            raise
 
     def make_bacnet(self, spawn: Spawn) -> BacnetServer | None:
         """The BACnet server with every object there is, which does not listen yet; None if none is configured."""
@@ -165,7 +186,9 @@ class Listeners:
         Raises:
             ConfigError: what cannot be had, at the keys that name it; nothing is held then.
         """
-        ports, old, new = Ports(site.loaded.document), self._shown, site.config
+        old, new = self._shown, site.config
+        ports = Ports(site.loaded.document, self._own_ports())
+        at: KeyPath = ("modbus", "tls")
         try:
             if new.modbus is not None:
                 if old.modbus is None or old.modbus.listen != new.modbus.listen:
@@ -179,18 +202,26 @@ class Listeners:
                 if old.bacnet is None or old.bacnet.address != new.bacnet.address:
                     interface, port = parse_address(new.bacnet.address)
                     ports.reserve(BACNET, str(interface.ip), port, socket.SOCK_DGRAM)
-            if new.web is not None and new.web != old.web:
+            at = ("web",)
+            if new.web is not None and (new.web != old.web or isinstance(new.web.tls, WebTls)):
                 page_tls(site, new.web, self._plant.clock.wall())
                 if old.web is None or old.web.listen != new.web.listen:
                     ports.reserve(WEB, *split_listen(new.web.listen))
         except ConfigError as error:
             ports.faults += error.faults
         except OSError as error:
-            ports.faults.append(site.loaded.document.fault(("modbus", "tls"), str(error)))
+            ports.faults.append(site.loaded.document.fault(at, str(error.strerror or error)))
         if ports.faults:
             ports.close()
             raise ConfigError(ports.faults)
         return ports
+
+    def _own_ports(self) -> set[int]:
+        """Where it listens now."""
+        servers = (self.modbus, self.bacnet, self.web)
+        found = {server.port for server in servers if server is not None}
+        secure = self.modbus.secure_port if self.modbus is not None else None
+        return found | ({secure} if secure else set())
 
     def show(self, *, remapped: bool) -> None:
         """Servers that stay show the plant as it is now, from this step of the loop on."""
@@ -209,28 +240,62 @@ class Listeners:
             if remapped or (old.bacnet is not None and old.bacnet.object_name != new.bacnet.object_name):
                 self.bacnet.rebuild(points, new.bacnet.object_name)
             self.bacnet.admit([network for network in new.bacnet.write if isinstance(network, IPv4Network)])
+            self.bacnet.retune(
+                list(map(class_config, new.bacnet.notification_classes)),
+                cov_per_peer=new.bacnet.cov_per_peer,
+                cov_total=new.bacnet.cov_total,
+            )
 
     async def apply(self, ports: Ports, renewed: Collection[str] = ()) -> None:
         """Servers that move do so, with the addresses that were taken for them; others begin, or end.
 
         `renewed` are those whose certificate files say something else now.
         """
-        old, new = self._shown, self._plant.site.config
-        self._shown = new
-        for what, work in (
-            ("modbus", self._apply_modbus(old, new, ports, renewed=MODBUS_FILES in renewed)),
-            ("bacnet", self._apply_bacnet(old, new, ports)),
-            ("web", self._apply_web(old, new, ports, renewed=WEB_FILES in renewed)),
-        ):
-            try:
-                await work
-            except (ConfigError, OSError) as error:
-                text = f"{error}: restart the gateway to try again"
+        async with self._one:
+            old, new = self._shown, self._plant.site.config
+            self._shown = new
+            for what, work in (
+                ("modbus", self._apply_modbus(old, new, ports, renewed=MODBUS_FILES in renewed)),
+                ("bacnet", self._apply_bacnet(old, new, ports)),
+                ("web", self._apply_web(old, new, ports, renewed=WEB_FILES in renewed)),
+            ):
+                await self._attempt(what, work)
+            ports.close()
+
+    async def run(self) -> None:
+        """Tries servers again that could not listen after a reload, until cancelled.
+
+        An address is free again when whoever took it goes, or when a network comes back (FAULTS M12).
+        """
+        while True:
+            await asyncio.sleep(RETRY_S)
+            async with self._one:
+                for what in sorted(self._failed):
+                    await self._attempt(what, self._again(what))
+
+    def _again(self, what: str) -> Awaitable[None]:
+        config, nothing = self._plant.site.config, Ports(self._plant.site.loaded.document)
+        match what:
+            case "modbus":
+                return self._apply_modbus(config, config, nothing, renewed=True)
+            case "bacnet":
+                return self._apply_bacnet(config, config, nothing)
+        return self._apply_web(config, config, nothing, renewed=True)
+
+    async def _attempt(self, what: str, work: Awaitable[None]) -> None:
+        """One server's change; where it fails, an alarm stands until another attempt went well."""
+        alarm = f"{what}.reload"
+        try:
+            await work
+        except (ConfigError, OSError) as error:
+            text = f"{error.strerror or error}" if isinstance(error, OSError) else str(error)
+            if what not in self._failed:
                 log.critical("gateway.not_listening", server=what, reason=text)
-                self._plant.alarms.set(f"{what}.reload", text)
-            else:
-                self._plant.alarms.clear(f"{what}.reload")
-        ports.close()
+            self._failed.add(what)
+            self._plant.alarms.set(alarm, f"{text}; it is tried again every {RETRY_S:g} s")
+        else:
+            self._failed.discard(what)
+            self._plant.alarms.clear(alarm)
 
     async def _apply_modbus(self, old: Config, new: Config, ports: Ports, *, renewed: bool) -> None:
         server, sock, secure_sock = self.modbus, ports.take(MODBUS), ports.take(MODBUS_TLS)
@@ -258,7 +323,7 @@ class Listeners:
         await self._serve_bacnet()
 
     async def _apply_web(self, old: Config, new: Config, ports: Ports, *, renewed: bool) -> None:
-        if old.web == new.web and not renewed:
+        if old.web == new.web and not renewed and "web" not in self._failed:
             return
         if self.web is not None:
             await self.web.stop()

@@ -1,4 +1,4 @@
-"""The mappings of a site held against a product's OpenAPI file."""
+"""The mappings of a site held against a product's OpenAPI file, or against what the products answered."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from gateway.app.load import Site
 from gateway.core.errors import Fault
 from gateway.mapping import load_mapping
 from gateway.mapping.openapi import check_mapping, read_openapi
+from gateway.mapping.openapi.answered import read_saved
 
 
 def openapi_findings(site: Site, file: Path) -> tuple[list[Fault], list[Fault]]:
@@ -29,4 +30,27 @@ def openapi_findings(site: Site, file: Path) -> tuple[list[Fault], list[Fault]]:
             found = check_mapping(mapping, api)
             faults += found[0]
             warnings += found[1]
+    return faults, warnings
+
+
+def saved_findings(site: Site, file: Path) -> tuple[list[Fault], list[Fault]]:
+    """Faults and warnings of each source's mapping against its saved answers; one that was not asked is a warning.
+
+    Raises:
+        ConfigError: the file cannot be read or is no saved discovery.
+    """
+    saved = read_saved(file)
+    faults: list[Fault] = []
+    warnings: list[Fault] = []
+    for i, source in enumerate(site.config.sources):
+        answered = saved.get(source.name)
+        if answered is None:
+            text = f"{file.name} has no answers of it"
+            warnings.append(site.loaded.document.fault(("sources", i, "name"), text))
+            continue
+        mapping, _ = load_mapping(site.loaded.path(source.mapping).resolve(), *site.orders)
+        if mapping is not None:
+            found = check_mapping(mapping, answered)
+            faults += [fault for fault in found[0] if fault not in faults]
+            warnings += [fault for fault in found[1] if fault not in warnings]
     return faults, warnings

@@ -31,7 +31,8 @@ def make_plan(site: Site, running: tuple[str, Sequence[ServedPoint]] | None) -> 
     Raises:
         ConfigError: a file of the state directory cannot be read.
     """
-    served, dismissed, map_hash = planned_map(site)
+    planned = planned_map(site)
+    served, dismissed = planned.served(), planned.dismissed
     published = load_published(site.state_dir)
     accepted = load_accepted(site.state_dir)
     before: Sequence[ServedPoint] = ()
@@ -45,4 +46,4 @@ def make_plan(site: Site, running: tuple[str, Sequence[ServedPoint]] | None) -> 
     else:
         against = "nothing: no gateway ever ran on this state directory, and nothing was published"
     refused = moves(published.points, served, dismissed) if published is not None else []
-    return Plan(against, known, f"{map_hash:016x}", differences(before, served, dismissed), refused)
+    return Plan(against, known, f"{planned.map_hash:016x}", differences(before, served, dismissed), refused)

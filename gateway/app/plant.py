@@ -158,7 +158,8 @@ class Plant:
         lost, policy = set(self.lost(changes)), command_policy(changes.site.config)
         renewed = {resource for resource in self.inventory.resources.values() if resource.source in changes.logins}
         found = self._desk.obstacles(policy, lost, changes.layouts)
-        return found + [f"{name} runs: reload when it has ended" for name in self.actions.running(lost | renewed)]
+        running = self.actions.running(lost | renewed, changes.layouts)
+        return found + [f"{name} runs: reload when it has ended" for name in running]
 
     def take_over(self, changes: Changes) -> bool:
         """Brings another configuration into force in one step of the loop.

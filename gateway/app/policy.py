@@ -41,14 +41,16 @@ def client_terms(config: Config) -> Mapping[str, GroupTerms]:
     """The terms of every client group by `Origin.group`; who writes on this machine has no lease, but an end."""
     found = {group: GroupTerms(lease_s=0.0) for group in PEOPLE}
     if config.modbus is not None:
-        found |= {f"modbus/{group.name}": _terms(group, write=group.write) for group in config.modbus.clients}
+        found |= {
+            f"modbus/{group.name}": _terms(group, write=group.write, slot=group.slot) for group in config.modbus.clients
+        }
     if config.bacnet is not None:
         found["bacnet"] = _terms(config.bacnet, write=bool(config.bacnet.write))
     return found
 
 
-def _terms(keys: ModbusClients | BacnetConfig, *, write: bool) -> GroupTerms:
-    return GroupTerms(seconds(keys.lease_s), loss(keys.on_bms_loss), keys.heartbeat, write)
+def _terms(keys: ModbusClients | BacnetConfig, *, write: bool, slot: int | None = None) -> GroupTerms:
+    return GroupTerms(seconds(keys.lease_s), loss(keys.on_bms_loss), keys.heartbeat, write, slot)
 
 
 def lease_text(config: Config) -> str:

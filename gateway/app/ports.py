@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+from collections.abc import Collection
 
 from gateway.config.strict_yaml import Document, KeyPath
 from gateway.core.errors import Fault
 
-OWN = "; if it is this gateway's own old address that is in the way, restart the gateway"
+OWN = "; this gateway has that port itself now: give another one, or restart the gateway with these files"
 
 
 def split_listen(listen: str) -> tuple[str, int]:
@@ -19,10 +20,13 @@ def split_listen(listen: str) -> tuple[str, int]:
 
 
 class Ports:
-    """Sockets that are bound and do not listen yet, by the key that names their address."""
+    """Sockets that are bound and that nobody answers on yet, by the key that names their address.
 
-    def __init__(self, document: Document) -> None:
-        self._document = document
+    `own` are the ports that the gateway has now: who widens an address meets itself.
+    """
+
+    def __init__(self, document: Document, own: Collection[int] = ()) -> None:
+        self._document, self._own = document, own
         self._held: dict[KeyPath, socket.socket] = {}
         self.faults: list[Fault] = []
 
@@ -39,7 +43,8 @@ class Ports:
         except OSError as error:
             sock.close()
             why = os.strerror(error.errno).lower() if error.errno else str(error)
-            self.faults.append(self._document.fault(at, f"cannot listen on {host}:{port}: {why}{OWN}"))
+            meets = OWN if port in self._own else ""
+            self.faults.append(self._document.fault(at, f"cannot listen on {host}:{port}: {why}{meets}"))
             return
         self._held[at] = sock
 

@@ -1,7 +1,8 @@
 """Takes over what has changed in the files of a running gateway, all of it or nothing.
 
 Rules of this file: everything that can fail is done before anything that runs is touched; what cannot be taken over
-refuses the whole reload, in words, and the old configuration goes on; what is asked of a product outlives a reload.
+refuses the whole reload, in words, and the old configuration goes on, also where a fault of the gateway's own is the
+reason; what is asked of a product outlives a reload.
 """
 
 from __future__ import annotations
@@ -22,9 +23,10 @@ from gateway.app.load import load_site
 from gateway.app.logins import Logins
 from gateway.app.ports import Ports
 from gateway.app.published import move_faults, publish_running, refused_moves
-from gateway.app.reloaded import Reloaded
+from gateway.app.reloaded import ALARM, Reloaded
 from gateway.app.spare import give_back
-from gateway.app.upstream import Spawn, Upstream
+from gateway.app.upstream import Prepared, Spawn, Upstream
+from gateway.app.watchdog import site_words
 from gateway.core.errors import ConfigError, CorrectionRefused
 from gateway.store.published import is_published
 from gateway.systemd import notify
@@ -32,7 +34,6 @@ from gateway.systemd import notify
 if TYPE_CHECKING:
     from gateway.app.daemon import Daemon
 
-ALARM = "reload"
 log = structlog.get_logger("gateway")
 
 
@@ -77,7 +78,6 @@ class Reloader:
         """Reads passwords again and lets refused logins try, then takes over whatever the files say now."""
         async with self._one:
             notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}\nSTATUS=reloading")
-            status = "serving"
             try:
                 reread = self._logins.reread()
                 found = Reloaded(reread.done, reread.refused)
@@ -87,11 +87,10 @@ class Reloader:
                 except RefusedReload as refused:
                     told = [*refused.reasons, "nothing of the files was taken over: what ran before goes on"]
                     found.refused += told
-                    status = " ".join(f"serving; the last reload was refused: {refused.reasons[0]}".split())
                     more = f" and {len(refused.reasons) - 1} more" if len(refused.reasons) > 1 else ""
                     self._daemon.alarms.set(ALARM, f"the last reload was refused: {refused.reasons[0]}{more}")
             finally:
-                notify(f"READY=1\nSTATUS={status}")
+                notify(f"READY=1\nSTATUS={site_words(self._daemon)}")
         log.info("gateway.reload", user=user, done="; ".join(found.done))
         if found.refused:
             log.warning("gateway.reload_refused", user=user, reason="; ".join(found.refused))
@@ -107,46 +106,63 @@ class Reloader:
         """
         try:
             site = await asyncio.to_thread(load_site, self._file)
+            changes = changes_between(self._daemon.site, site, self._seen.renewed(site))
+            if not changes.words:
+                self._kept.take_over()  # they may say it again after an edit that was refused
+                return ["the files say what is running already"]
+            await self._check(changes, accept_moves=accept_moves)
+            prepared, ports = await self._prepare(changes)
         except ConfigError as error:
             raise RefusedReload(*map(str, error.faults)) from error
-        changes = changes_between(self._daemon.site, site, self._seen.renewed(site))
-        if not changes.words:
-            self._kept.take_over()  # they may say it again after an edit that was refused
-            return ["the files say what is running already"]
-        await self._check(changes, accept_moves=accept_moves)
+        except RefusedReload:
+            raise
+        except Exception as error:
+            raise _unforeseen(error) from error
+        await self._switch(changes, prepared, ports)
+        await self._keep(user, accept_moves=accept_moves)
+        await self._kept.keep()
+        give_back()
+        more = len(changes.words) - MOST_TOLD
+        return [*changes.words[:MOST_TOLD], *([f"and {more} more changes"] if more > 0 else [])]
+
+    async def _prepare(self, changes: Changes) -> tuple[Prepared, Ports]:
+        """Makes everything that can fail, and pauses whoever polls in another way from now on; or leaves all as it was.
+
+        Raises:
+            RefusedReload, ConfigError: why it cannot be.
+        """
         try:
             prepared = await self._upstream.prepare(changes)
-        except (ConfigError, OSError) as error:
+        except OSError as error:
             raise RefusedReload(str(error)) from error
+        ports, touched = None, (*changes.polls, *changes.removed)
         try:
             ports = self._listeners.prepare(changes.site)
-        except ConfigError as error:
-            await prepared.give_up()
-            raise RefusedReload(*map(str, error.faults)) from error
-        touched = (*changes.polls, *changes.removed)
-        await self._upstream.pause(touched)
-        obstacles = self._daemon.obstacles(changes)  # somebody may have written meanwhile
-        if obstacles:
-            ports.close()
+            await self._upstream.pause(touched)
+            obstacles = self._daemon.obstacles(changes)  # somebody may have written meanwhile
+            if obstacles:
+                raise RefusedReload(*obstacles)
+        except Exception:
+            if ports is not None:
+                ports.close()
             await prepared.give_up()
             self._start(touched)
-            raise RefusedReload(*obstacles)
+            raise
+        return prepared, ports
+
+    async def _switch(self, changes: Changes, prepared: Prepared, ports: Ports) -> None:
+        """The step of the loop in which the new configuration comes into force, and what follows from it."""
         try:
             self._upstream.switch(changes, prepared)
             remapped = self._daemon.take_over(changes)
             self._logins.site = changes.site
             self._listeners.show(remapped=remapped)
-        except BaseException:
+            self._seen = Seen(changes.site)
+            await self._finish(changes, ports)
+        except Exception:
             log.critical("gateway.reload_broken", reason="half of a reload is in force; the gateway ends")
             self._daemon.stop()
             raise
-        self._seen = Seen(changes.site)
-        await self._finish(changes, ports)
-        self._keep(user, accept_moves=accept_moves)
-        await self._kept.keep()
-        give_back()
-        more = len(changes.words) - MOST_TOLD
-        return [*changes.words[:MOST_TOLD], *([f"and {more} more changes"] if more > 0 else [])]
 
     async def _finish(self, changes: Changes, ports: Ports) -> None:
         """Who moves moves; nobody logs in at a product before the session there that is over was left."""
@@ -160,12 +176,12 @@ class Reloader:
         for name in names:
             self._upstream.start(name, self._spawn)
 
-    def _keep(self, user: str, *, accept_moves: bool) -> None:
+    async def _keep(self, user: str, *, accept_moves: bool) -> None:
         """These files are what the gateway is to start with; moves that somebody accepted are published."""
         self._kept.take_over()
         if accept_moves and is_published(self._daemon.site.state_dir):
             try:
-                publish_running(self._daemon, user=user, accept_moves=True)
+                await publish_running(self._daemon, user=user, accept_moves=True)
             except (ConfigError, CorrectionRefused, OSError) as error:
                 log.warning("addresses.not_published", reason=str(error))
 
@@ -182,9 +198,14 @@ class Reloader:
             AddressBook(self._daemon.book.entries, new.pools, self._daemon.book.certificates)
             if not accept_moves:
                 self._daemon.save()
-                refused = await asyncio.to_thread(refused_moves, new)
-                reasons += map(str, move_faults(new, refused)) if refused else ()
+                reasons += map(str, await asyncio.to_thread(lambda: move_faults(new, refused_moves(new))))
         except ConfigError as error:
             reasons += map(str, error.faults)
         if reasons:
             raise RefusedReload(*reasons)
+
+
+def _unforeseen(error: Exception) -> RefusedReload:
+    """A fault of the gateway's own, found before anything was touched: what runs must not end over it (FAULTS H04)."""
+    log.error("gateway.reload_failed", exc_info=error)
+    return RefusedReload(f"the files could not be taken over: {type(error).__name__}; the log says where")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+ALARM = "reload"
+"""The alarm that the last reload was refused."""
+
 
 @dataclass(slots=True)
 class Reloaded:

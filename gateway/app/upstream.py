@@ -70,6 +70,7 @@ class Upstream:
         self._stacks: dict[str, contextlib.AsyncExitStack] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._leaving: list[tuple[str, Session, contextlib.AsyncExitStack]] = []
+        self._is_over = False
 
     async def add(self, site: Site, config: SourceConfig) -> None:
         """A source with a session of its own that is not open yet.
@@ -101,8 +102,8 @@ class Upstream:
             poller.health = known.health
 
     def start(self, name: str, spawn: Spawn) -> None:
-        """Begins to poll, unless it is polled already."""
-        if name not in self._tasks:
+        """Begins to poll, unless it is polled already, or the gateway ends: a reload may still be under way then."""
+        if name not in self._tasks and not self._is_over:
             self._tasks[name] = spawn(self._plant.pollers[name].run())
 
     # -- a reload ------------------------------------------------------------------------------------------------
@@ -180,7 +181,7 @@ class Upstream:
 
     async def end(self) -> None:
         """Ends all polling and logs out of all sources at once."""
-        tasks, self._tasks = list(self._tasks.values()), {}
+        self._is_over, tasks, self._tasks = True, list(self._tasks.values()), {}
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -15,6 +15,7 @@ import structlog
 
 from gateway.app.listeners import Listeners
 from gateway.app.plant import Plant
+from gateway.app.reloaded import ALARM as RELOAD
 from gateway.engine.ports import Clock
 from gateway.systemd import notify, watchdog_s
 
@@ -108,7 +109,9 @@ def site_words(plant: Plant) -> str:
     """How a running site is, in one line."""
     good, alarms = sum(poller.health.connected for poller in plant.pollers.values()), plant.vitals.alarms_active()
     told = f"{alarms} alarm{'s' * (alarms != 1)}, see evce-gateway status" if alarms else "no alarm"
-    return f"serving; {good} of {len(plant.pollers)} sources connected; {told}"
+    refused = " ".join((plant.alarms.text(RELOAD) or "").split())
+    words = ["serving", f"{good} of {len(plant.pollers)} sources connected", told, *([refused] if refused else [])]
+    return "; ".join(words)
 
 
 def site_watchdog(plant: Plant, listeners: Listeners) -> Watchdog:

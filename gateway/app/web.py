@@ -97,7 +97,7 @@ class WebListener:
         context = None if self._tls is None else self._tls.context
         terms = Terms(config.host, config.port, context, tuple(config.names))
         users = PageUsers(UserBook(plant.site.state_dir))
-        downloads = Downloads(self._map, bacnet=lambda: self._listeners.bacnet is not None)
+        downloads = Downloads(self._map, plant.site.state_dir, bacnet=lambda: self._listeners.bacnet is not None)
         parts = PageParts(
             page=Page(plant, self._control.status, downloads, self._recent),
             users=users,

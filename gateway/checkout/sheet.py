@@ -69,7 +69,7 @@ class Registers:
         number: float = struct.unpack(">" + CODES[self.type], plain)[0]
         if self.bit is not None:
             return int(number) >> self.bit & 1
-        if isinstance(number, float) and math.isnan(number):
+        if math.isnan(number):
             return None
         return number if self.scale == 1 else number * self.scale
 
@@ -153,7 +153,7 @@ def read_sheet(text: str, name: str) -> list[Line]:
 
 def _lines(rows: Iterable[Mapping[str, Any]], name: str) -> Iterator[Line]:
     for at, row in enumerate(rows, 2):
-        cells = {key: _text(value) for key, value in row.items() if key is not None}
+        cells = {str(key): _text(value) for key, value in row.items()}
         try:
             yield _line(cells)
         except (KeyError, ValueError) as error:

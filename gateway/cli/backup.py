@@ -40,6 +40,8 @@ def backup(file: Path, *, force: Force = False, config: ConfigFile = DEFAULT) ->
         show.err.print(show.clean(f"no backup was made: {error}"))
         return FAULTS
     show.out.print(show.clean(f"{file}: {made.files} files"))
+    for text in made.left_out:
+        show.err.print(show.clean(f"warning: {text}"))
     for text in made.by_hand:
         show.out.print(show.clean(f"not in it, to be put back by hand: {text}"))
     return DONE

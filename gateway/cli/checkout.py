@@ -1,4 +1,4 @@
-"""`evce-gateway checkout`: every point of the running gateway, read as a BMS does and held against the JSON behind it."""
+"""`evce-gateway checkout`: every point of the running gateway, read as a BMS does and held against its JSON."""
 
 from __future__ import annotations
 
@@ -194,7 +194,8 @@ def _hashes(lines: Sequence[Line], files: str, running: str) -> list[Result]:
         faults.append(f"the files say map {files}, the running gateway serves {running}: see `plan`, then `reload`")
     if lists and lists != {running}:
         faults.append(f"the list says map {', '.join(sorted(lists))}, the running gateway serves {running}")
-    return [Result("map/hash", "fail" if faults else "pass", "; ".join(faults), running, "", files, "", "list, files and running gateway")]
+    three = "list, files and running gateway"
+    return [Result("map/hash", "fail" if faults else "pass", "; ".join(faults), running, "", files, "", three)]
 
 
 def _write(folder: Path, head: Head, results: Sequence[Result]) -> list[Path]:

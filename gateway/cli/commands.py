@@ -18,7 +18,7 @@ from gateway.app.kept import site_to_run
 from gateway.app.load import load_site
 from gateway.app.loop import run_loop
 from gateway.app.offline import offline_points
-from gateway.app.openapi import openapi_findings
+from gateway.app.openapi import openapi_findings, saved_findings
 from gateway.app.published import move_faults, refused_moves
 from gateway.cli import show
 from gateway.cli.addresses import addresses
@@ -36,7 +36,7 @@ from gateway.cli.trust import trust
 from gateway.cli.user import user
 from gateway.cli.wipe import wipe
 from gateway.cli.write import read, release, write
-from gateway.config import Config
+from gateway.config.described import config_schema
 from gateway.core.errors import ConfigError, GatewayError
 from gateway.mapping import mapping_schema
 from gateway.web import ControlError
@@ -165,11 +165,14 @@ def simulate(
 
 
 @app.command
-def check(*, config: ConfigFile = DEFAULT, openapi: Path | None = None, json_: Json = False) -> int:
+def check(
+    *, config: ConfigFile = DEFAULT, openapi: Path | None = None, against: Path | None = None, json_: Json = False
+) -> int:
     """Check the configuration and its mappings, offline; every fault with file:line:col.
 
     Args:
         openapi: the product's OpenAPI file, to hold its mappings against.
+        against: a file of `discover --save`: every path has to find something in what the products answered.
     """
     faults, warnings, points = [], [], 0
     try:
@@ -179,6 +182,9 @@ def check(*, config: ConfigFile = DEFAULT, openapi: Path | None = None, json_: J
         faults = move_faults(site, refused_moves(site))
         if openapi is not None:
             found = openapi_findings(site, openapi)
+            faults, warnings = faults + found[0], [*warnings, *found[1]]
+        if against is not None:
+            found = saved_findings(site, against)
             faults, warnings = faults + found[0], [*warnings, *found[1]]
     except ConfigError as error:
         faults = error.faults
@@ -261,7 +267,7 @@ def reload(*, accept_moves: AcceptMoves = False, config: ConfigFile = DEFAULT) -
 @app.command
 def schema(what: Literal["config", "mapping"]) -> int:
     """Print the JSON Schema of a file, for completion and checks in an editor."""
-    show.show_json(Config.model_json_schema(by_alias=True) if what == "config" else mapping_schema())
+    show.show_json(config_schema() if what == "config" else mapping_schema())
     return DONE
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import tempfile
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -16,6 +18,7 @@ from gateway.app import discover as ask
 from gateway.app.load import Site
 from gateway.cli import show
 from gateway.cli.codes import DONE, FAULTS, NOT_REACHED, REFUSED, USAGE
+from gateway.cli.starter import Exists, Login, config_text, starter_mapping, write_starter
 from gateway.config import LoadedConfig, load_config
 from gateway.config.strict_yaml import read_yaml
 from gateway.core.errors import ConfigError, Fault
@@ -39,6 +42,14 @@ def discover(
     mapping: Path | None = None,
     while_running: Annotated[bool, Parameter(negative="")] = False,
     json_: Annotated[bool, Parameter(name="--json", negative="")] = False,
+    url: str | None = None,
+    product: Literal["evce", "bender"] = "evce",
+    name: str | None = None,
+    username: str | None = None,
+    password_file: Path | None = None,
+    ca_file: Path | None = None,
+    fingerprint: str | None = None,
+    write: Path | None = None,
 ) -> int:
     """Show the JSON of each product as paths for a mapping; nothing is written to any product.
 
@@ -50,12 +61,30 @@ def discover(
         source: only this source; may be given more than once.
         save: file to store the answers in as JSON, without secrets.
         openapi: the product's OpenAPI file: JSON, YAML, or the spec.js of its Swagger page.
-        mapping: file to write the proposed mapping to (with --openapi); it must not exist yet.
+        mapping: file to write a proposed mapping to, from the OpenAPI file or from what one source answers; it must
+            not exist yet.
         while_running: log in although the gateway is running with the same users.
         json_: print JSON.
+        url: a product that no config.yaml names yet, e.g. https://192.168.0.128; with `--write` its files are made.
+        product: which product that is.
+        name: what its points shall begin with; evce or bender if not given.
+        username: a user of the gateway's own (EVCE: role EBMS).
+        password_file: file that holds only the password.
+        ca_file: PEM file of the product's certificate, or of the authority that signed it.
+        fingerprint: of the product's certificate, sha256:...
+        write: folder for a first config.yaml, mapping and answers.json; none of them may exist yet.
     """
     if openapi is not None:
         return _from_file(openapi, mapping, json_=json_)
+    if url is not None:
+        if username is None or password_file is None or write is None:
+            show.err.print("with --url say --username, --password-file and --write FOLDER too")
+            return USAGE
+        login = Login(name or product, url, username, password_file, ca_file, fingerprint)
+        return _begin(login, product, write)
+    if write is not None:
+        show.err.print("--write is for a product that no config.yaml names yet: say its --url too")
+        return USAGE
     loaded, faults = load_config(config)
     if loaded is None or faults:
         raise ConfigError(faults)
@@ -68,14 +97,63 @@ def discover(
         show.err.print(f"{text} use a configuration with another user, or say --while-running")
         return REFUSED
     wanted = [item for item in loaded.config.sources if not source or item.name in source]
-    return _shown(asyncio.run(ask.discover(loaded, wanted)), save, json_=json_)
+    if mapping is not None and (len(wanted) != 1 or mapping.exists()):
+        text = "exists already; name a new file" if mapping.exists() else "is for one source: say --source"
+        show.err.print(show.clean(f"{mapping}: {text}"))
+        return USAGE
+    found = asyncio.run(ask.discover(loaded, wanted))
+    code = _shown(found, save, json_=json_)
+    if mapping is not None and not found[0].problem:
+        from gateway.cli.demo import mapping_folder
+
+        made = starter_mapping(found[0], mapping_folder())
+        _store(mapping, made.text)
+        show.err.print(show.clean(f"wrote {mapping}: {made.said}; it extends {made.extends.name}, keep it beside it"))
+    return code
+
+
+def _begin(login: Login, product: str, folder: Path) -> int:
+    """Asks a product that no configuration names yet, and writes the first files of a site."""
+    from gateway.cli.demo import mapping_folder
+
+    new = ("config.yaml", f"mappings/{login.name}-site.yaml", "answers.json")
+    if there := [name for name in new if (folder / name).exists()]:  # before anybody logs in
+        show.err.print(show.clean(f"{', '.join(there)}: exists already in {folder}, and nothing is overwritten"))
+        return USAGE
+    with tempfile.TemporaryDirectory(prefix="evce-gateway-") as place:
+        file = Path(place) / "config.yaml"
+        nothing = ask.SourceAnswers(login.name, product, "")
+        text = config_text(login, nothing, "none.yaml", Path(place)).replace("state_dir: state", f"state_dir: {place}")
+        file.write_text(text, encoding="utf-8")
+        loaded, faults = load_config(file)
+        if loaded is None or faults:
+            raise ConfigError([replace(fault, file="--url", line=0, col=0) for fault in faults])
+        (found,) = asyncio.run(ask.discover(loaded, loaded.config.sources))
+    if found.problem:
+        show.err.print(show.clean(f"{login.url}: {found.problem}"))
+        return NOT_REACHED
+    try:
+        written = write_starter(folder, login, found, mapping_folder(), _saved([found]))
+    except Exists as error:
+        show.err.print(show.clean(error))
+        return USAGE
+    counted = Counter(item.kind for item in found.resources)
+    for kind, count in counted.items():
+        show.out.print(show.clean(f"found {count} {kind}{'s' * (count != 1)}"))
+    for path, said in written:
+        show.out.print(show.clean(f"wrote {path}: {said}"))
+    return DONE
+
+
+def _saved(found: Sequence[ask.SourceAnswers]) -> str:
+    """The answers as a file holds them."""
+    return json.dumps({"sources": [asdict(item) for item in found]}, indent=1, ensure_ascii=False) + "\n"
 
 
 def _shown(found: Sequence[ask.SourceAnswers], save: Path | None, *, json_: bool) -> int:
     """Prints and stores; the exit code says how many sources were reached."""
     if save is not None:
-        rows = [asdict(item) for item in found]
-        _store(save, json.dumps({"sources": rows}, indent=1, ensure_ascii=False) + "\n")
+        _store(save, _saved(found))
     if json_:
         show.show_json({"sources": [_source_data(item) for item in found]})
     else:

@@ -32,12 +32,16 @@ HOLD = Loss()
 
 @dataclass(frozen=True, slots=True)
 class GroupTerms:
-    """What holds for one client group; None = not said here, the next level counts. `lease_s` 0.0 is off."""
+    """What holds for one client group; None = not said here, the next level counts. `lease_s` 0.0 is off.
+
+    `slot` is where it writes, None for a group that says so with each write.
+    """
 
     lease_s: float | None = None
     on_loss: Loss | None = None
     heartbeat: bool = False
     write: bool = True
+    slot: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,22 +50,26 @@ class Lease:
 
     `until` is the end its writer gave it (page, CLI): the slot is released then, which is no failsafe.
     `graced`: its one grace after a restart has begun; only an accepted write earns another.
+    `deaf_until`: signs of life until then count no more; other terms came into force there.
     """
 
     length_s: float = 0.0
     renewed: float = 0.0
     until: float | None = None
     graced: bool = False
+    deaf_until: float = -math.inf
 
     def ends(self, alive: float | None = None) -> float:
         """When it ends, infinite for never; `alive` is the last sign of life of the group that must give one."""
         if not self.length_s:
             return math.inf
-        return (self.renewed if alive is None else max(self.renewed, alive)) + self.length_s
+        deaf = alive is None or alive <= self.deaf_until
+        return (self.renewed if deaf or alive is None else max(self.renewed, alive)) + self.length_s
 
     def earlier(self, seconds: float) -> Lease:
         """The same lease, begun so much earlier: it ran on while no clock of ours did."""
-        return replace(self, renewed=self.renewed - seconds, until=None if self.until is None else self.until - seconds)
+        until = None if self.until is None else self.until - seconds
+        return replace(self, renewed=self.renewed - seconds, until=until, deaf_until=self.deaf_until - seconds)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from gateway.core.value import GOOD, Sample, Value
 from gateway.engine.alarms import Alarms
 from gateway.engine.performer import Ending, Performer
 from gateway.engine.ports import Ask, Clock, Evidence, Journal, Source
+from gateway.engine.relayout import Layout
 from gateway.engine.resource import Resource
 from gateway.engine.table import PointTable
 
@@ -103,9 +104,11 @@ class ActionDesk:
             self._restore(action)
             self._show(action)
 
-    def running(self, resources: Container[Resource]) -> list[str]:
-        """Names of the actions of these resources that have not ended."""
-        found = [a for a in self._actions.values() if a.running and a.resource in resources]
+    def running(self, resources: Container[Resource], layouts: Mapping[str, Layout]) -> list[str]:
+        """Names of the actions that have not ended, of these resources or such as would be no more under `layouts`."""
+        found = [
+            a for a in self._actions.values() if a.running and (a.resource in resources or _is_left_out(a, layouts))
+        ]
         return [self._table.names[action.index] for action in found]
 
     def forget(self, indices: Iterable[int]) -> None:
@@ -292,6 +295,13 @@ class ActionDesk:
             f"{name}.error_text": action.text,
         }
         self._table.update([(indices[point], Sample(value, GOOD, "", now)) for point, value in shown.items()])
+
+
+def _is_left_out(action: Action, layouts: Mapping[str, Layout]) -> bool:
+    layout = layouts.get(action.resource.source)
+    if layout is None:
+        return False
+    return not any(kind.name == action.resource.kind.name and action.spec.name in kind.actions for kind in layout.kinds)
 
 
 def _codes(spec: ActionSpec) -> str:

@@ -1,8 +1,8 @@
 """Points out of service: a value that a person puts in the place of a measured one, for checking what reads it.
 
 Rules of this file (DESIGN 4): at most an hour, and never over a restart; only what is measured, so neither what is
-commanded (C01) nor what a command depends on: a forced maximum must not loosen a limit; every begin and end is
-evidence, and an alarm stands as long as a point is forced.
+commanded (C01) nor what a command depends on, in however many steps: a forced maximum must not loosen a limit; every
+begin and end is evidence, and an alarm stands as long as a point is forced.
 """
 
 from __future__ import annotations
@@ -104,6 +104,10 @@ class Forcing:
                 self.release(index, GATEWAY, "its time is over")
             elif not self._table.is_forced(index):
                 self.release(index, GATEWAY, "the point is another one now")
+            elif why := self.obstacle(index):
+                self.release(index, GATEWAY, why)
+            elif why := self.obstacle(index):
+                self.release(index, GATEWAY, why)  # a reload made it something that must not be forced
 
     def obstacle(self, index: int) -> str:
         """Why a point cannot be forced, in words; "" when it can."""
@@ -113,8 +117,12 @@ class Forcing:
         resource = self._find(index)
         if spec.builtin or resource is None or resource.indices.get(spec.name) != index:
             return "only what a product measures can be forced; this is made by the gateway"
-        if spec.name in _used_by_commands(resource):
-            return f"commands of {resource.label} depend on it: forcing it would change what is sent to the product"
+        if spec.name in _used_by_readings(resource):
+            return f"other values of {resource.label} are calculated with it: it is no value on its own"
+        for behind in sorted(self._table.downstream(index)):
+            owner = self._find(behind)
+            if owner is not None and self._table.specs[behind].name in _used_by_commands(owner):
+                return f"commands of {owner.label} depend on it: forcing it would change what is sent to the product"
         return ""
 
     def _write_down(
@@ -128,6 +136,12 @@ class Forcing:
             self._alarms.set(ALARM, f"{names[0]}{more} out of service: a person forced the value that is served")
         else:
             self._alarms.clear(ALARM)
+
+
+def _used_by_readings(resource: Resource) -> set[str]:
+    """The points of a resource that measured values are multiplied with, or shifted by."""
+    measured = (spec for spec in resource.kind.points.values() if spec.command is None)
+    return {factor.point for spec in measured for factor in (spec.scale, spec.offset) if factor.point is not None}
 
 
 def _used_by_commands(resource: Resource) -> set[str]:

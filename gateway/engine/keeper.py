@@ -136,6 +136,7 @@ class Keeper:
         self._unjudged = [other for other in self._unjudged if other is not point]
         self._resuming = [other for other in self._resuming if other is not point]
         self._watch.forget(point)
+        self._ledger.forget(point)
 
     def rejudge(self, points: Iterable[Setpoint], *, meaningless: Container[Setpoint]) -> None:
         """Slots under the rules of now, as after a restart: what fails counts as lease ended, and is not kept (C10).

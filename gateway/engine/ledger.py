@@ -102,6 +102,11 @@ class Ledger:
             "dry": slot.dry,
         }
 
+    def forget(self, point: Setpoint) -> None:
+        """The point is no more."""
+        self._saved.pop(point, None)
+        self._refusals.pop(point, None)
+
     def stale(self, point: Setpoint) -> bool:
         """Whether the saved leases are a quarter of one old: what no clock could tell a restart is never more."""
         held = [slot.lease for _, slot in point.slots.occupied if not slot.failsafe]

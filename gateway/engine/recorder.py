@@ -1,6 +1,7 @@
 """Records the histories of points: at each multiple of a period of local time, or whenever a value changes.
 
-Rules of this file: a bad value is recorded as none, never as 0; wherever values may be missing, a note says so; the
+Rules of this file: a bad value is recorded as none, never as 0, and so is what a person forced and what follows from
+it, for a trend tells what was measured; wherever values may be missing, a note says so; the
 disk is never waited for, and a record that found no room leaves a note and no hole in the numbers.
 """
 
@@ -228,10 +229,11 @@ class Recorder:
 
     def _take(self, each: Log, at: float, *, only_news: bool = False) -> None:
         """Records what the table shows; a commandable point always shows what is asked."""
-        spec, sample = self._table.specs[each.index], self._table.sample(each.index)
+        table = self._table
+        spec, sample = table.specs[each.index], table.sample(each.index)
         value, quality = sample.value, sample.quality
         unknown = spec.kind is ValueKind.ENUM and value == 0
-        usable = (quality <= STALE or spec.command is not None) and not unknown
+        usable = (quality <= STALE or spec.command is not None) and not unknown and not table.is_doubtful(each.index)
         if not usable or value is None or isinstance(value, str) or not math.isfinite(value):
             value, quality = None, max(quality, BAD)
         if only_news and each.shown == (value, quality):

@@ -97,7 +97,7 @@ class Restart:
 
     def judge(self, point: Setpoint) -> list[Ended]:
         """The slots, restored or not, that the rules of now do not allow; the point must be `judgeable`."""
-        failed: list[Ended] = []
+        failed = self._renumber(point)
         for number, slot in point.slots.occupied:
             if self._supervision.gone(slot.origin.group):
                 failed.append((number, slot, f"{slot.origin.group} may not write any more"))
@@ -108,6 +108,29 @@ class Restart:
                 failed.append((number, slot, str(error)))
         point.unjudged = False
         return failed
+
+    def _renumber(self, point: Setpoint) -> list[Ended]:
+        """A group that writes at another slot now takes along what it holds: there it could never end it.
+
+        Returns what it cannot take along, for somebody else holds that slot.
+        """
+        slots, slot_of, ended = point.slots, self._supervision.slot_of, list[Ended]()
+        point.released_by = {slot_of(group) or number: group for number, group in point.released_by.items()}
+        moving = [
+            (number, slot, home, number in slots.lapsed)
+            for number, slot in (*slots.occupied, *slots.lapsed.items())
+            if (home := slot_of(slot.origin.group)) is not None and home != number
+        ]
+        for number, *_ in moving:
+            slots.clear(number)
+        for number, slot, home, lapsed in moving:
+            holder = slots[home]
+            if holder is not None and not lapsed:
+                text = f"{slot.origin.group} writes at slot {home} now, which {holder.origin.group} holds"
+                ended.append((number, slot, text))
+            elif holder is None:
+                (slots.lapse if lapsed else slots.put)(home, slot)
+        return ended
 
     def resume(self, point: Setpoint, now: float) -> list[Ended]:
         """Starts the leases at READY, with one grace for a lease that ran out; returns the slots that have ended."""

@@ -19,6 +19,10 @@ from gateway.engine.resource import Resource
 from gateway.engine.setpoint import Limits, Policy, Setpoint
 
 FEW = 3
+UNREACHED = (
+    ". Nothing can be sent for it now; if that does not end, restart the gateway with these files: the product then "
+    "keeps what it holds, and nobody releases it"
+)
 
 
 class LiveDesk(CommandDesk):
@@ -43,8 +47,14 @@ class LiveDesk(CommandDesk):
         for point in self._points.values():
             why, what = self._end_of(point, lost, layouts), _bound(point)
             if why and what:
-                found.append(f"{self._table.names[point.index]} {why}, and {what}: release it first, then reload")
+                found.append(f"{self._table.names[point.index]} {why}, and {what}{self._way_out(point)}")
         return found
+
+    @staticmethod
+    def _way_out(point: Setpoint) -> str:
+        """What to do about a point that is bound; one that nobody can reach can never be released."""
+        todo = ": release it first, then reload" if point.slots.winner else "; reload when that is done"
+        return todo if point.delivery.is_ready else todo + UNREACHED
 
     @staticmethod
     def _end_of(point: Setpoint, lost: Collection[Resource], layouts: Mapping[str, Layout]) -> str:

@@ -21,6 +21,8 @@ RETURN_S = 60.0
 """How soon after a heartbeat a write must come to end failsafe."""
 PERSON_S = 3600.0
 """When a value ends that a person wrote and gave no end."""
+LONGEST_S = 10 * 365 * 86400.0
+"""The latest end that a person may give."""
 PEOPLE = frozenset({"cli", "page"})
 NOTHING_SAID = GroupTerms()
 
@@ -37,21 +39,27 @@ class Supervision:
     """Judges the life of every client group and of every slot's lease."""
 
     def __init__(self, clock: Clock, groups: Mapping[str, GroupTerms]) -> None:
-        self._clock, self._groups = clock, groups
+        self._clock, self._groups, self._before = clock, groups, groups
         self._pulses: dict[str, Pulse] = {}
 
     def retune(self, groups: Mapping[str, GroupTerms]) -> None:
         """Other client groups, or other terms for them; the signs of life that were given count on."""
-        self._groups = groups
+        self._before, self._groups = self._groups, groups
 
     def again(self, point: Setpoint, slot: Slot) -> Lease:
-        """A held slot's lease under the terms of now: what is left of it never grows, and one that is new is whole."""
-        length_s, _ = self.terms(point, slot.origin.group)
-        if slot.failsafe or length_s == slot.lease.length_s:
+        """A held slot's lease under the terms of now, once after `retune`.
+
+        What is left of it never grows before another sign of life, and never shrinks because another kind of sign
+        counts now; a lease that is new is whole.
+        """
+        group = slot.origin.group
+        length_s, _ = self.terms(point, group)
+        before, after = (groups.get(group, NOTHING_SAID).heartbeat for groups in (self._before, self._groups))
+        if slot.failsafe or (length_s, after) == (slot.lease.length_s, before):
             return slot.lease
         now = self._clock.monotonic()
-        left = min(self.lease_ends(slot) - now, length_s)
-        return replace(slot.lease, length_s=length_s, renewed=now + left - length_s)
+        left = min(slot.lease.ends(self._pulsed(group) if before else None) - now, length_s)
+        return replace(slot.lease, length_s=length_s, renewed=now + left - length_s, deaf_until=now)
 
     # -- signs of life -------------------------------------------------------------------------------------------
 
@@ -77,6 +85,10 @@ class Supervision:
     def gone(self, group: str) -> bool:
         """Whether a group that once wrote may not write any more."""
         return bool(self._groups) and not self._groups.get(group, GroupTerms(write=False)).write
+
+    def slot_of(self, group: str) -> int | None:
+        """Where a group writes, None for one that says so with each write."""
+        return self._groups.get(group, NOTHING_SAID).slot
 
     # -- what holds for a write ----------------------------------------------------------------------------------
 
@@ -112,22 +124,25 @@ class Supervision:
         """The lease that an accepted write begins; a person's write has an end instead.
 
         Raises:
-            CommandRejected: RANGE, the end lies in the past.
+            CommandRejected: RANGE, the end lies in the past, or further ahead than LONGEST_S.
         """
         now = self._clock.monotonic()
         lease_s, _ = self.terms(point, origin.group)
         until = None
         if origin.protocol in PEOPLE:
-            left = PERSON_S if ask.until is None else ask.until - self._clock.wall()
-            if not left > 0 or math.isinf(left):
-                raise CommandRejected(Reject.RANGE, "its end must lie in the future")
-            until = now + left
+            wall = self._clock.wall()
+            end = wall + PERSON_S if ask.until is None else ask.until
+            if not wall < end <= wall + LONGEST_S:  # compared first: a whole number may be too large for a float
+                raise CommandRejected(Reject.RANGE, "its end must lie in the future, ten years ahead at most")
+            until = now + (end - wall)
         return Lease(lease_s, self._alive(origin.group) or now, until)
 
     def _alive(self, group: str) -> float | None:
         """The last sign of life of a group that must give one; None: its writes are the signs."""
-        if not self._groups.get(group, NOTHING_SAID).heartbeat:
-            return None
+        return self._pulsed(group) if self._groups.get(group, NOTHING_SAID).heartbeat else None
+
+    def _pulsed(self, group: str) -> float:
+        """When a group's heartbeat changed last, long ago if it never did."""
         pulse = self._pulses.get(group)
         return -math.inf if pulse is None or pulse.changed is None else pulse.changed
 

@@ -44,6 +44,7 @@ class PointTable:
         self._derived: dict[int, tuple[Sequence[int], Derivation]] = {}
         self._feeds: dict[int, list[int]] = {}
         self._aside: dict[int, Sample] = {}
+        self._doubtful: set[int] = set()
 
     def __len__(self) -> int:
         return len(self.names)
@@ -107,7 +108,7 @@ class PointTable:
         self._aged -= gone
         changed = list(indices)
         self._rederive(self._fed_by(indices), changed)
-        self._notify(changed)
+        self._notify(list(dict.fromkeys([*changed, *self._doubt()])))
         self._not_good -= gone
 
     def is_retired(self, index: int) -> bool:
@@ -182,7 +183,7 @@ class PointTable:
             self._feeds.setdefault(index, []).append(target)
         changed: list[int] = []
         self._rederive([target], changed)
-        self._notify(changed)
+        self._notify(list(dict.fromkeys([*changed, *self._doubt()])) if self._aside else changed)
 
     def update(self, batch: Iterable[tuple[int, Sample]]) -> None:
         """Takes the samples of one answer in one step."""
@@ -213,14 +214,14 @@ class PointTable:
         """Shows `value` for a point, whatever its source says; `reason` begins with `OUT_OF_SERVICE`."""
         self._aside.setdefault(index, self._samples[index])
         self._samples[index] = Sample(value, GOOD, reason, self._clock.monotonic())
-        self._told([index])
+        self._told(index)
 
     def unforce(self, index: int) -> None:
         """Shows what the source says again; a point that is not forced is left as it is."""
         sample = self._aside.pop(index, None)
         if sample is not None:
             self._samples[index] = sample
-            self._told([index])
+            self._told(index)
 
     @property
     def any_forced(self) -> bool:
@@ -231,9 +232,28 @@ class PointTable:
         """Whether a person's value is shown for a point."""
         return index in self._aside
 
-    def _told(self, changed: list[int]) -> None:
+    def downstream(self, index: int) -> set[int]:
+        """A point and everything that is derived from it, however many steps away."""
+        found, newest = {index}, [index]
+        while newest:
+            newest = [target for target in self._fed_by(newest) if target not in found]
+            found.update(newest)
+        return found
+
+    def is_doubtful(self, index: int) -> bool:
+        """Whether what a point shows is not what was measured: it is forced, or derived from one that is."""
+        return index in self._doubtful
+
+    def _told(self, index: int) -> None:
+        """A force began or ended."""
+        changed = [index]
         self._rederive(self._fed_by(changed), changed)
-        self._notify(changed)
+        self._notify(list(dict.fromkeys([*changed, *self._doubt()])))
+
+    def _doubt(self) -> set[int]:
+        """Finds out anew what is doubtful; returns what has become so, or is so no more: listeners are told of it."""
+        before, self._doubtful = self._doubtful, {each for forced in self._aside for each in self.downstream(forced)}
+        return before ^ self._doubtful
 
     def _not_forced(self, batch: Iterable[tuple[int, Sample]]) -> Iterable[tuple[int, Sample]]:
         """What is left of a batch when the samples of forced points were put aside."""
@@ -257,7 +277,7 @@ class PointTable:
         for index in changed:
             self._samples[index] = Sample(None, BAD, reason, self._samples[index].time)
         self._rederive(self._fed_by(changed), changed)
-        self._notify(changed)
+        self._notify(list(dict.fromkeys([*changed, *self._doubt()])))
 
     def fail(self, indices: Iterable[int], reason: str) -> None:
         """An answer did not come: values live on until they are stale, and then say why."""
@@ -283,8 +303,8 @@ class PointTable:
         """The machine was suspended, which no monotonic time counts: every measured value is so much older."""
         for indices in self._aging.values():
             for index in indices:
-                sample = self._samples[index]
-                self._samples[index] = sample._replace(time=sample.time - seconds)
+                kept = self._aside if index in self._aside else self._samples
+                kept[index] = kept[index]._replace(time=kept[index].time - seconds)
 
     def tick(self) -> None:
         """Makes old values stale and stale ones bad; call about once a second."""

@@ -1,7 +1,8 @@
 """Protocol Implementation Conformance Statement (ASHRAE 135 Annex A), read from what the device says of itself.
 
 Rules of this file: a building block (Annex K) is claimed when every service it needs is in the device's own
-Protocol_Services_Supported and every object type in its Protocol_Object_Types_Supported, and else it is not.
+Protocol_Services_Supported and every object type in its Protocol_Object_Types_Supported, and else it is not; none that
+sets the clock is, because the gateway's does not follow BACnet.
 """
 
 from __future__ import annotations
@@ -78,6 +79,7 @@ BLOCKS = (
     _block("DS-COV-B", "Data Sharing - COV - B", 5),
     _block("DS-COVP-B", "Data Sharing - COV Property - B", 38),
     _block("AE-N-I-B", "Alarm and Event - Notification Internal - B", 0, 39, types=(NOTIFICATION_CLASS,)),
+    _block("AE-CRL-B", "Alarm and Event - Configurable Recipient Lists - B", 15, types=(NOTIFICATION_CLASS,)),
     _block("AE-ACK-B", "Alarm and Event - Acknowledge - B", 0, types=(NOTIFICATION_CLASS,)),
     _block("AE-INFO-B", "Alarm and Event - Information - B", 39),
     _block("AE-ASUM-B", "Alarm and Event - Alarm Summary - B", 3),
@@ -86,8 +88,6 @@ BLOCKS = (
     _block("DM-DOB-B", "Device Management - Dynamic Object Binding - B", 33),
     _block("DM-DCC-B", "Device Management - Device Communication Control - B", 17),
     _block("DM-RD-B", "Device Management - Reinitialize Device - B", 20),
-    _block("DM-TS-B", "Device Management - Time Synchronization - B", 32),
-    _block("DM-UTC-B", "Device Management - UTC Time Synchronization - B", 36),
     _block("DM-LM-B", "Device Management - List Manipulation - B", 8, 9),
 )
 GATEWAY_NEEDS = ("DS-RP-B", "DS-WP-B", "DM-DDB-B", "DM-DOB-B", "DM-DCC-B")
@@ -171,6 +171,7 @@ def sections(spec: MapSpec, facts: DeviceFacts) -> Iterator[Section]:
             "BBMD": "no",
             "Router": "to the virtual network of its own devices only" if head.devices == "per_resource" else "no",
             "Static device binding": "no",
+            "Local clock": "of the operating system; time synchronisation is accepted and shown, not followed",
             "Character sets": "ISO 10646 (UTF-8); ISO 10646 (UCS-2) and ISO 8859-1 are read in requests",
             "Network security": "none in BACnet; writes only from the networks that `bacnet.write` allows",
             "Gateway to": "EcoStruxure EV Charging Expert and Bender charge controllers over HTTP",

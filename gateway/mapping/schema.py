@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from gateway.config.described import described
+from gateway.mapping.described import WORDS
 from gateway.mapping.models import MappingFile
 
 WHOLE, PART = "Whole", "Part"
+_EXTENSION = {key.replace("Mapping.", "Extension."): text for key, text in WORDS.items() if key.startswith("Mapping.")}
 
 
 def mapping_schema() -> dict[str, Any]:
@@ -18,7 +21,7 @@ def mapping_schema() -> dict[str, Any]:
     whole["properties"].pop("extends")
     defs["Mapping"] = whole
     defs["Extension"] = {**_loosened(part), "required": ["extends"]}
-    defs = _closed(defs)
+    defs = described({"$defs": _closed(defs)}, {**WORDS, **_EXTENSION})["$defs"]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Mapping of the EVCE gateway",
@@ -55,4 +58,5 @@ def _closed(model: Any) -> Any:
 
 
 def _or_null(schema: Any) -> Any:
-    return {"anyOf": [schema, {"type": "null"}]}
+    text = {"description": schema["description"]} if "description" in schema else {}
+    return {"anyOf": [schema, {"type": "null"}], **text}

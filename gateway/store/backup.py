@@ -19,10 +19,11 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
 from gateway.core.errors import GatewayError
 from gateway.store.generation import GENERATION
+from gateway.store.history_file import HISTORY
 from gateway.store.installation import NOT_IN_BACKUP
 
 FORMAT = 1
@@ -58,6 +59,13 @@ class Manifest:
     files: Mapping[str, tuple[int, str]] = field(default_factory=dict)
 
 
+class Written(NamedTuple):
+    """How many files an archive holds, and what it has to do without, in sentences."""
+
+    files: int
+    left_out: list[str]
+
+
 def holds_key(path: Path) -> bool:
     """Whether a file holds a private key in PEM form."""
     if path.stat().st_size > _LARGEST_KEY_FILE:
@@ -86,20 +94,27 @@ def state_files(folder: Path, secrets: Sequence[Path]) -> list[Path]:
     return sorted(found, key=lambda path: (path.suffix != ".db", str(path)))
 
 
-def write_archive(target: Path, files: Mapping[str, Path], manifest: Manifest) -> int:
-    """Writes the archive (0600) whole or not at all; returns how many files are in it.
+def write_archive(target: Path, files: Mapping[str, Path], manifest: Manifest) -> Written:
+    """Writes the archive (0600) whole or not at all; a damaged history is left out, for it must not cost the rest.
 
     Raises:
-        ArchiveFault: a database cannot be copied.
+        ArchiveFault: a database cannot be copied, or is damaged.
         OSError: something cannot be read or written.
     """
+    left_out: list[str] = []
     with tempfile.TemporaryDirectory(prefix=".backup-", dir=target.parent) as folder:
         copies: dict[str, Path] = {}
         for number, (member, path) in enumerate(files.items()):
             copy = Path(folder) / str(number)
             with contextlib.suppress(FileNotFoundError):  # it was replaced or removed since it was listed
-                _copy(path, copy)
-                copies[member] = copy
+                try:
+                    _copy(path, copy)
+                except ArchiveFault as error:
+                    if path.name != HISTORY:
+                        raise
+                    left_out.append(f"{error}; the histories are not in this backup, all else is")
+                else:
+                    copies[member] = copy
         listed = {member: [copy.stat().st_size, _digest(copy)] for member, copy in copies.items()}
         head = {
             "format": FORMAT,
@@ -125,7 +140,7 @@ def write_archive(target: Path, files: Mapping[str, Path], manifest: Manifest) -
             os.replace(new, target)  # noqa: PTH105
         finally:
             new.unlink(missing_ok=True)
-    return len(copies)
+    return Written(len(copies), left_out)
 
 
 def _copy(path: Path, copy: Path) -> None:
@@ -140,8 +155,11 @@ def _copy(path: Path, copy: Path) -> None:
             contextlib.closing(sqlite3.connect(copy)) as into,
         ):
             source.backup(into)
+            (said,) = into.execute("PRAGMA quick_check(1)").fetchone()
     except sqlite3.Error as error:
         raise ArchiveFault(f"{path.name} cannot be copied: {error}") from error
+    if said != "ok":
+        raise ArchiveFault(f"{path.name} is damaged: {said}")
 
 
 def _add(tar: tarfile.TarFile, name: str, content: bytes | Path, mode: int = 0o600) -> None:

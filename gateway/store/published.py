@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from gateway.addressing.served import ServedObject, ServedPoint, ServedRegister
@@ -20,6 +21,8 @@ from gateway.store.files import link, replace
 PUBLISHED, ACCEPTED = "published.json", "accepted.json"
 COPY = ".1"
 VERSION = 1
+WRITING = Lock()
+"""Held by whoever compares with the published map and then writes it."""
 USUAL = {"bit": None, "scale": 1.0, "word_order": "big", "byte_order": "big"}
 """What is left out of a register, as ServedRegister has it by default."""
 
@@ -129,15 +132,20 @@ def mend(folder: Path) -> list[str]:
     """
     said: list[str] = []
     for name in (PUBLISHED, ACCEPTED):
-        pair = [folder / name, folder / (name + COPY)]
-        good = [_read(path) is not None for path in pair]
-        if any(good) and not all(good):
-            lost, whole = pair[good.index(False)], pair[good.index(True)]
-            if lost.exists():
-                link(lost, lost.with_name(f"{lost.name}.broken"))
-            replace(lost, whole.read_bytes(), 0o600)
-            said.append(f"{lost.name} was damaged and was written anew from its copy")
+        with WRITING:
+            said += _mend_pair([folder / name, folder / (name + COPY)])
     return said
+
+
+def _mend_pair(pair: Sequence[Path]) -> list[str]:
+    good = [_read(path) is not None for path in pair]
+    if not any(good) or all(good):
+        return []
+    lost, whole = pair[good.index(False)], pair[good.index(True)]
+    if lost.exists():
+        link(lost, lost.with_name(f"{lost.name}.broken"))
+    replace(lost, whole.read_bytes(), 0o600)
+    return [f"{lost.name} was damaged and was written anew from its copy"]
 
 
 def _save(path: Path, head: Mapping[str, Any], points: Sequence[ServedPoint]) -> None:

@@ -24,8 +24,8 @@ async def body_of(request: web.Request, wanted: Mapping[str, Types], optional: M
     Raises:
         Unusable: it is none, lacks a member, has one of another type or one that is unknown.
     """
-    if request.content_type != "application/json":
-        raise Unusable("the body must be application/json")
+    if request.content_type != "application/json" or "Content-Encoding" in request.headers:
+        raise Unusable("the body must be application/json, not compressed")
     try:
         async with asyncio.timeout(ARRIVES_IN_S):
             text = await request.text()
@@ -38,6 +38,8 @@ async def body_of(request: web.Request, wanted: Mapping[str, Types], optional: M
         raise Unusable("the body must be an object")
     known = {**wanted, **optional}
     for name, value in body.items():
+        if isinstance(value, str) and not _is_text(value):
+            raise Unusable("the body holds half a character")
         if name not in known:
             raise Unusable(f"unknown member {name[:40]!r}; known: {', '.join(known)}")
         types = known[name]
@@ -51,6 +53,15 @@ async def body_of(request: web.Request, wanted: Mapping[str, Types], optional: M
 
 def _refuse(constant: str) -> Any:
     raise ValueError(constant)
+
+
+def _is_text(value: str) -> bool:
+    """JSON can say half of a surrogate pair, which no protocol can send and no log can print."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _takes_bool(types: Types) -> bool:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
 import grp
+import json
 import os
 import pwd
 import socket
@@ -32,7 +34,7 @@ class ControlPort(Protocol):
 
     def status(self) -> dict[str, Any]: ...
 
-    def points(self) -> list[dict[str, Any]]: ...
+    async def points(self) -> list[dict[str, Any]]: ...
 
     def addresses(self) -> list[dict[str, Any]]: ...
 
@@ -44,13 +46,13 @@ class ControlPort(Protocol):
     ) -> dict[str, Any]:
         """Writes (value None releases) until a Unix time, None: for an hour; raises KeyError or CommandRejected."""
 
-    def map(self) -> dict[str, Any]:
+    async def map(self) -> dict[str, Any]:
         """The map as it is served: `map_hash` and `points`."""
 
     def answers(self) -> dict[str, Any]:
         """The newest JSON of each source by the path it was asked for: `age_s` and `document`."""
 
-    def publish(self, user: str, *, accept_moves: bool) -> list[str]:
+    async def publish(self, user: str, *, accept_moves: bool) -> list[str]:
         """Freezes the map that is served; returns what was done in sentences; raises CorrectionRefused."""
 
     def correct(self, verb: str, names: list[str], to: str, user: str) -> list[str]:
@@ -82,9 +84,9 @@ class ControlServer:
         """Binds the socket, replacing one that a dead process left."""
         app = web.Application(client_max_size=LARGEST_REQUEST, middlewares=[_translate])
         app.router.add_get("/status", self._give(self._port.status))
-        app.router.add_get("/points", self._give(self._port.points))
+        app.router.add_get("/points", self._give_much(self._port.points))
         app.router.add_get("/addresses", self._give(self._port.addresses))
-        app.router.add_get("/map", self._give(self._port.map))
+        app.router.add_get("/map", self._give_much(self._port.map))
         app.router.add_get("/answers", self._give(self._port.answers))
         app.router.add_post("/publish", self._publish)
         app.router.add_post("/read", self._read)
@@ -120,6 +122,16 @@ class ControlServer:
 
         return handler
 
+    @staticmethod
+    def _give_much(ask: Callable[[], Awaitable[Any]]) -> Callable[[web.Request], Awaitable[web.Response]]:
+        """Something of megabytes on a large site: its text is made beside the event loop."""
+
+        async def handler(_request: web.Request) -> web.Response:
+            text = await asyncio.to_thread(json.dumps, await ask())
+            return web.Response(text=text, content_type="application/json")
+
+        return handler
+
     async def _read(self, request: web.Request) -> web.Response:
         body = await _body(request, {"point"})
         return web.json_response(self._port.read(body["point"]))
@@ -142,7 +154,7 @@ class ControlServer:
     async def _publish(self, request: web.Request) -> web.Response:
         match await request.json():
             case {"accept_moves": bool(accept_moves), **rest} if not rest:
-                return web.json_response({"said": self._port.publish(_user(request), accept_moves=accept_moves)})
+                return web.json_response({"said": await self._port.publish(_user(request), accept_moves=accept_moves)})
         raise ValueError("the body must be an object with accept_moves, true or false")
 
     async def _passwd(self, request: web.Request) -> web.Response:

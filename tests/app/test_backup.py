@@ -179,6 +179,20 @@ def test_what_is_there_is_replaced_only_by_force_and_kept(site: Path, tmp_path: 
     assert not [path for path in site.iterdir() if path.name.startswith((".restore", "state.restoring"))]
 
 
+def test_every_restore_keeps_what_was_there_also_within_one_second(
+    site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = archive_of(site, tmp_path / "a.tar.gz")
+    monkeypatch.setattr(backup.time, "strftime", lambda *_: "20261121T000000Z")
+    for text in ("# one\n", "# two\n", "# three\n"):
+        (site / "maps" / "site.yaml").write_text(f"extends: evce.yaml\n{text}")
+        assert restore_backup(file, site / "config.yaml", force=True).faults == []
+    names = [f"20261121T000000Z{more}" for more in ("", "-2", "-3")]
+    kept = [(site / "maps" / f"site.yaml.before-restore-{name}").read_text().splitlines()[1] for name in names]
+    assert kept == ["# one", "# two", "# three"]
+    assert sorted(path.name for path in site.glob("state.*")) == [f"state.before-restore-{name}" for name in names]
+
+
 def test_nothing_is_restored_under_a_running_gateway(site: Path, tmp_path: Path) -> None:
     file = archive_of(site, tmp_path / "a.tar.gz")
     running = Store(site / "state")

@@ -34,7 +34,7 @@ def test_C04_leases_are_off_by_default() -> None:
     assert client_terms(site) == {
         "cli": GroupTerms(lease_s=0.0),
         "page": GroupTerms(lease_s=0.0),
-        "modbus/bms": GroupTerms(),
+        "modbus/bms": GroupTerms(slot=10),
         "bacnet": GroupTerms(),
     }
 
@@ -75,9 +75,9 @@ def test_what_is_said_counts_and_what_is_not_said_stays_open() -> None:
     assert client_terms(site) == {
         "cli": GroupTerms(lease_s=0.0),
         "page": GroupTerms(lease_s=0.0),
-        "modbus/bms": GroupTerms(lease_s=90.0, heartbeat=True),
-        "modbus/dcs": GroupTerms(lease_s=0.0, on_loss=Loss("release")),
-        "modbus/view": GroupTerms(write=False),
+        "modbus/bms": GroupTerms(lease_s=90.0, heartbeat=True, slot=10),
+        "modbus/dcs": GroupTerms(lease_s=0.0, on_loss=Loss("release"), slot=10),
+        "modbus/view": GroupTerms(write=False, slot=10),
         "bacnet": GroupTerms(on_loss=Loss("value", 10)),
     }
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import shutil
+import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,13 @@ from typing import Any
 import pytest
 from pyModbusTCP.client import ModbusClient
 
+from gateway.addressing.served import ServedPoint
 from gateway.app.daemon import Daemon
 from gateway.app.kept import site_to_run
 from gateway.app.published import publish_running
 from gateway.cli import main
 from gateway.core.errors import ConfigError
-from gateway.store.published import load_accepted, load_published
+from gateway.store.published import load_accepted, load_published, point_data
 from tests.site import DIALECTS, MAPPINGS, Running, running_site, until
 
 POINT = "evce/zone/Zone A/power"
@@ -125,12 +127,35 @@ async def test_H06_a_start_with_moved_addresses_serves_what_was_served(
             assert not [text for text in daemon.alarms.texts().values() if "published addresses" in text]
 
 
+async def test_the_map_is_written_down_and_published_beside_the_event_loop(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: set[threading.Thread] = set()
+
+    def noted(data: Callable[[ServedPoint], dict[str, Any]]) -> Callable[[ServedPoint], dict[str, Any]]:
+        def note(point: ServedPoint) -> dict[str, Any]:
+            threads.add(threading.current_thread())
+            return data(point)
+
+        return note
+
+    async with running_site(tmp_path, "desc", **SMALL) as site:
+        for place in ("gateway.app.control.point_data", "gateway.store.published.point_data"):
+            monkeypatch.setattr(place, noted(point_data))
+        for command in (("plan", "--json"), ("addresses", "publish")):
+            threads.clear()
+            code, _, _ = await cli(capsys, *command, "-c", str(site.files.config))
+            assert code == 0
+            assert threads
+            assert threading.main_thread() not in threads
+
+
 async def test_H06_accept_moves_at_the_start_publishes_the_new_map(tmp_path: Path) -> None:
     async with running_site(tmp_path, change=own_mapping(tmp_path, "desc"), **SMALL) as site:  # type: ignore[arg-type]
         await site.complete()
         register = site.register(POINT)
         site.daemon.kept.close()
-        publish_running(site.daemon, user="anna", accept_moves=False)
+        await publish_running(site.daemon, user="anna", accept_moves=False)
         move_power(tmp_path, "desc")
         async with again(site, accept_moves_of="anna") as daemon:
             index = daemon.table.find(POINT)
@@ -145,7 +170,7 @@ async def test_H06_accept_moves_at_the_start_publishes_the_new_map(tmp_path: Pat
 async def test_H06_without_kept_files_the_start_is_refused_with_the_difference(tmp_path: Path) -> None:
     async with running_site(tmp_path, change=own_mapping(tmp_path, "desc"), **SMALL) as site:  # type: ignore[arg-type]
         await site.complete()
-        publish_running(site.daemon, user="anna", accept_moves=False)
+        await publish_running(site.daemon, user="anna", accept_moves=False)
     move_power(tmp_path, "desc")
     for name in ("accepted.json", "accepted.json.1"):
         (tmp_path / "state" / name).unlink()
@@ -197,7 +222,7 @@ async def test_H06_a_reload_with_moved_addresses_is_refused_until_it_is_accepted
 async def test_H03_a_damaged_published_map_is_mended_with_an_alarm(tmp_path: Path) -> None:
     async with running_site(tmp_path, change=own_mapping(tmp_path, "desc"), **SMALL) as site:  # type: ignore[arg-type]
         await site.complete()
-        publish_running(site.daemon, user="anna", accept_moves=False)
+        await publish_running(site.daemon, user="anna", accept_moves=False)
         (tmp_path / "state" / "published.json").write_text("{")
         async with again(site) as daemon:
             await until(lambda: any("written anew from its copy" in text for text in daemon.alarms.texts().values()))

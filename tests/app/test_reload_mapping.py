@@ -341,7 +341,7 @@ async def test_a_source_that_is_down_is_tried_at_once_where_the_new_file_says(si
 
 async def test_H06_published_addresses_do_not_move_unless_that_is_said(site):
     running, own = site
-    publish_running(running.daemon, user="anna", accept_moves=False)
+    await publish_running(running.daemon, user="anna", accept_moves=False)
     own.write({"power": {"modbus": {"at": 20, "type": "float32"}}, "another": {"from": "status", "path": "power"}})
     refused = (await running.daemon.reload("anna")).refused
     assert any("evce/zone/Zone A/power" in text for text in refused)

@@ -12,7 +12,7 @@ from typing import Any
 
 import aiohttp
 import pytest
-from rusty_bacnet import BACnetClient, ObjectIdentifier, ObjectType, PropertyValue
+from rusty_bacnet import BACnetClient, BacnetProtocolError, ObjectIdentifier, ObjectType, PropertyValue
 
 from gateway.app.footprint import footprint
 from tests.app.test_reload_mapping import LIMIT, REFUSED, Bms, Own, taken
@@ -46,9 +46,10 @@ async def test_a_client_group_changes_while_its_client_stays_connected(site):
         running.files.write()
         await taken(running)
         assert await bms.code(1000, 60) == 2
-        assert await bms.write(running.register(LIMIT), 30.0)
         slots = running.daemon.desk.slots(running.daemon.table.find(LIMIT))
-        assert [number for number, _ in slots.occupied] == [9, 10]
+        assert [(number, slot.value) for number, slot in slots.occupied] == [(9, 40.0)]
+        assert await bms.write(running.register(LIMIT), 30.0)
+        assert [(number, slot.value) for number, slot in slots.occupied] == [(9, 30.0)]
         group["write"] = False
         running.files.write()
         await taken(running)
@@ -201,6 +202,48 @@ async def test_a_COV_subscription_survives_and_objects_come_and_go(site):
                     if told.monitored_object_identifier == limit:
                         break
         assert await rusty.read(limit, P.PRESENT_VALUE) == 40.0
+
+
+async def test_other_notification_classes_leave_the_subscriptions(site):
+    running, _ = site
+    limit = point_object(running, LIMIT)
+    device, first, second = (
+        ObjectIdentifier(kind, number)
+        for kind, number in (
+            (ObjectType.DEVICE, 260001),
+            (ObjectType.NOTIFICATION_CLASS, 1),
+            (ObjectType.NOTIFICATION_CLASS, 7),
+        )
+    )
+    async with BACnetClient("127.0.0.1", 0, "127.255.255.255", 3000) as client:
+        rusty = Rusty(client, f"127.0.0.1:{running.bacnet_port}")
+        arrivals = await client.cov_notifications()
+        await client.subscribe_cov(rusty.address, 5, limit, False, 300)
+        await asyncio.wait_for(anext(arrivals), 5)
+        assert await rusty.read(first, P.PRIORITY) == [64, 128, 192]
+        before = await rusty.read(device, P.DATABASE_REVISION)
+        alarms = {"instance": 1, "name": "Alarms", "priority": [1, 2, 3], "recipients": [{"device": 4711}]}
+        running.files.data["bacnet"] |= {"notification_classes": [alarms, {"instance": 7, "name": "Night"}]}
+        running.files.data["bacnet"] |= {"cov_per_peer": 1}
+        running.files.write()
+        await taken(running)
+        assert running.daemon.bacnet.counters["subscriptions"] == 1
+        assert await rusty.read(first, P.PRIORITY) == [1, 2, 3]
+        assert await rusty.read(second, P.OBJECT_NAME) == "Night"
+        assert (8 << 22 | 4711).to_bytes(4, "big") in running.daemon.bacnet._reporting.classes.get(1).octets
+        assert second in await rusty.read(device, P.OBJECT_LIST)
+        assert await rusty.read(device, P.DATABASE_REVISION) == before + 1
+        with pytest.raises(BacnetProtocolError, match="19"):
+            await client.subscribe_cov(rusty.address, 6, limit, False, 300)
+        async with Bms(running.modbus_port) as bms:
+            assert await bms.write(running.register(LIMIT), 40.0)
+        async with asyncio.timeout(5.0):
+            assert (await anext(arrivals)).monitored_object_identifier == limit
+        del running.files.data["bacnet"]["notification_classes"]
+        running.files.write()
+        await taken(running)
+        assert await rusty.read(first, P.PRIORITY) == [64, 128, 192]
+        assert second not in await rusty.read(device, P.OBJECT_LIST)
 
 
 async def test_who_may_write_over_bacnet_changes_at_once(site):

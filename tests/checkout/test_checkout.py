@@ -55,9 +55,7 @@ def per_source(data: dict[str, Any]) -> None:
     data["modbus"] |= {"units": "per_source", "byte_order": "little"}
 
 
-@pytest.mark.parametrize(
-    ("dialect", "change"), [("desc", None), ("nested", per_source), ("desc", per_resource)], ids=str
-)
+@pytest.mark.parametrize(("dialect", "change"), [("desc", None), ("nested", per_source), ("desc", per_resource)])
 async def test_every_point_is_read_over_both_protocols_and_agrees(
     tmp_path: Path, dialect: str, change: Change | None
 ) -> None:
@@ -222,9 +220,7 @@ def _number(value: Any) -> bool:
 async def test_readings_of_a_person_and_a_limit_in_force(tmp_path: Path) -> None:
     async with running_site(tmp_path, clock=StillClock(), **SMALL) as site:
         await settled(site)
-        await site.daemon.desk.submit(
-            [_ask(site, "evce/zone/Zone A/reduction", 20.0)], Origin("bacnet", "127.0.0.1")
-        )
+        await site.daemon.desk.submit([_ask(site, "evce/zone/Zone A/reduction", 20.0)], Origin("bacnet", "127.0.0.1"))
         await site.until(lambda: site.value("evce/zone/Zone A/reduction.write_status") == 4)
         power = site.value("evce/zone/Zone A/power")
         lines = ["point,value,tolerance", f"evce/zone/Zone A/power,{power * 1.01}", "evce/zone/Zone B/power,99999,1"]

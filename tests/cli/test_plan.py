@@ -76,10 +76,13 @@ def test_H06_a_published_address_does_not_move(mapped: Any, call: Call, site: Pa
 
     said = call("check")
     assert said.code == 1
-    assert f"config.yaml: {POWER}: a published address is moved: {text}" in said.err
+    where = "resources.zone.points.power.modbus.at"
+    assert f": {where}: {POWER}: a published address is moved: {text}" in said.err
     assert "published addresses must not move: say --accept-moves if it is meant" in said.err
     faults = json.loads(call("check", "--json").out)["faults"]
-    assert [fault["path"] for fault in faults] == ["", POWER, POWER.replace("Zone A", "P1%2FP2 [red] :car:")]
+    assert [fault["path"] for fault in faults] == ["", where, where]
+    line = (site / "our.yaml").read_text().splitlines()[faults[1]["line"] - 1]
+    assert line[faults[1]["col"] - 1 :].startswith("20,")
 
     said = call("addresses", "publish")
     assert (said.code, said.out) == (4, "")

@@ -147,7 +147,7 @@ class Gateway:
             "loop": {"lag_ms": 1.0, "worst_ms": 340.0, "overruns": 2},
         }
 
-    def points(self) -> list[dict[str, Any]]:
+    async def points(self) -> list[dict[str, Any]]:
         if self.busy:
             raise ValueError("not now")
         return [ROW]
@@ -155,10 +155,13 @@ class Gateway:
     def addresses(self) -> list[dict[str, Any]]:
         return []
 
-    def map(self) -> dict[str, Any]:
+    def answers(self) -> dict[str, Any]:
+        return {}
+
+    async def map(self) -> dict[str, Any]:
         return {"map_hash": "00ff", "points": []}
 
-    def publish(self, user: str, *, accept_moves: bool) -> list[str]:
+    async def publish(self, user: str, *, accept_moves: bool) -> list[str]:
         if not accept_moves:
             raise CorrectionRefused("1 published addresses would not hold")
         return [f"published by {user}"]

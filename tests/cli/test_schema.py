@@ -160,6 +160,36 @@ def test_command_keys_are_known_and_described(schema: Any, keys: dict[str, Any])
     assert [key for key in keys if not described[key].get("description")] == []
 
 
+@pytest.mark.parametrize("what", ["config", "mapping"])
+def test_every_key_has_a_text_that_an_editor_shows(schema: Any, what: str) -> None:
+    assert [path for path, member in members(schema(what)) if not member.get("description")] == []
+
+
+def members(schema: Any, path: str = "") -> list[tuple[str, Any]]:
+    """Every key a schema names, with its own schema."""
+    if isinstance(schema, list):
+        return [found for item in schema for found in members(item, path)]
+    if not isinstance(schema, dict):
+        return []
+    own = [(f"{path}.{key}", member) for key, member in schema.get("properties", {}).items()]
+    return own + [found for key, inner in schema.items() for found in members(inner, f"{path}/{key}")]
+
+
+@pytest.mark.parametrize("what", ["config", "mapping"])
+def test_the_shipped_schema_is_the_one_that_is_printed(schema: Any, what: str) -> None:
+    file = ROOT / "mappings" / "schema" / f"{what}.json"
+    assert json.loads(file.read_text(encoding="utf-8")) == schema(what), f"evce-gateway schema {what} > {file.name}"
+
+
+@pytest.mark.parametrize("file", [ROOT / "config.example.yaml", *sorted((ROOT / "mappings").glob("*.yaml"))])
+def test_the_shipped_files_name_their_schema_and_it_is_there(file: Path) -> None:
+    first = file.read_text(encoding="utf-8").splitlines()[0]
+    said = re.fullmatch(r"# yaml-language-server: \$schema=(\S+)", first)
+    assert said, first
+    what = "config" if file.name.startswith("config") else "mapping"
+    assert (file.parent / said[1]).resolve() == ROOT / "mappings" / "schema" / f"{what}.json"
+
+
 def test_a_file_that_extends_may_leave_out_and_remove_but_not_invent(schema: Any) -> None:
     found = schema("mapping")
     zone = {"points": {"power": None, "current": {"modbus": {"at": 3}}}, "modbus": {"capacity": 5}}

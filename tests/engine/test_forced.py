@@ -107,3 +107,30 @@ def test_stale_stays_stale_under_it(table: PointTable) -> None:
     table.force(index, 9.0, WHY)
     table.unforce(index)
     assert table.sample(index)[:3] == (1.0, STALE, "no answer")
+
+
+def test_what_is_derived_from_a_forced_point_is_doubtful_until_the_last_force_ends(table: PointTable) -> None:
+    first, second, alone = (table.add(name, point()) for name in ("a", "b", "c"))
+    total = table.add("sum", PointSpec(name="sum", kind=ValueKind.NUMBER))
+    table.derive(total, [first, second], lambda s: (sum(float(x.value or 0) for x in s), GOOD, ""))
+    table.update([(first, good(1.0)), (second, good(2.0)), (alone, good(3.0))])
+    told: list[list[int]] = []
+    table.subscribe(lambda changed: told.append(list(changed)))
+    table.force(first, 1.0, WHY)
+    table.force(second, 2.0, WHY)
+    assert told == [[first, total], [second]], "doubt alone is news"
+    assert [table.is_doubtful(index) for index in (first, second, total, alone)] == [True, True, True, False]
+    table.unforce(first)
+    assert [table.is_doubtful(index) for index in (first, total)] == [False, True]
+    table.forget([second], "another equipment")
+    assert not table.is_doubtful(total)
+
+
+def test_a_machine_that_slept_makes_what_stands_aside_older(table: PointTable, clock: HandClock) -> None:
+    index = table.add("a", point(stale_after_s=15.0))
+    table.update([(index, good(1.0))])
+    table.force(index, 9.0, WHY)
+    table.slept(20.0)
+    table.unforce(index)
+    table.tick()
+    assert table.sample(index).quality is STALE

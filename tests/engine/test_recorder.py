@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gateway.core.trend import Note, TrendSpec
-from gateway.core.value import BAD, CONFIG_ERROR, GOOD, STALE, ValueKind
+from gateway.core.value import BAD, CONFIG_ERROR, GOOD, OUT_OF_SERVICE, STALE, ValueKind
 from tests.engine.past import EACH_CHANGE, EACH_MINUTE, MIDNIGHT, Hands, live, point
 
 
@@ -318,4 +318,24 @@ async def test_what_a_gateway_that_is_killed_loses_is_what_came_since_the_last_s
     limit = again.learn(point("reduction", EACH_CHANGE))
     assert await again.values(limit) == [1.0, "INTERRUPTED"]
     await again.recorder.close()
+    await past.recorder.close()
+
+
+async def test_a_forced_value_is_no_measurement_and_neither_is_what_follows_from_it(tmp_path: Path) -> None:
+    past = await live(tmp_path)
+    minute, change = past.learn(point("current", EACH_MINUTE)), past.learn(point("state", EACH_CHANGE))
+    total = past.learn(point("total", EACH_CHANGE))
+    past.set(minute, 5.0)
+    past.table.derive(total, [minute], lambda samples: (samples[0].value, GOOD, ""))
+    past.set(change, 1.0)
+    past.pass_time(60)
+    past.table.force(minute, 5.0, OUT_OF_SERVICE + "forced")
+    past.table.force(change, 1.0, OUT_OF_SERVICE + "forced")
+    past.pass_time(60)
+    past.table.unforce(minute)
+    past.table.unforce(change)
+    past.pass_time(60)
+    assert [(r.value, r.quality) for r in await past.records(minute)] == [(5.0, GOOD), (None, BAD), (5.0, GOOD)]
+    for index, value in ((change, 1.0), (total, 5.0)):
+        assert [(r.value, r.quality) for r in await past.records(index)] == [(value, GOOD), (None, BAD), (value, GOOD)]
     await past.recorder.close()

@@ -50,7 +50,7 @@ def test_a_database_in_use_is_copied_as_a_whole(tmp_path: Path) -> None:
     database.execute("INSERT INTO t VALUES (2)")
     (tmp_path / "config.yaml").write_bytes(CONTENT)
     files = {"config/config.yaml": tmp_path / "config.yaml", "state/state.db": tmp_path / "state.db"}
-    assert write_archive(tmp_path / "a.tar.gz", files, MANIFEST) == 2
+    assert write_archive(tmp_path / "a.tar.gz", files, MANIFEST).files == 2
     database.execute("COMMIT")
     database.close()
     assert read_archive(tmp_path / "a.tar.gz", tmp_path / "out").by_hand == MANIFEST.by_hand
@@ -69,10 +69,43 @@ def test_a_database_that_is_none_makes_no_backup(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["state.db"]
 
 
+def harmed(path: Path) -> Path:
+    """A database with a page that cannot be: SQLite copies it without a word."""
+    with sqlite3.connect(path) as database:
+        database.execute("CREATE TABLE t (n)")
+        database.executemany("INSERT INTO t VALUES (?)", [("x" * 100,)] * 1000)
+    database.close()
+    data = bytearray(path.read_bytes())
+    data[8192:8292] = b"\xff" * 100
+    path.write_bytes(data)
+    return path
+
+
+def test_a_damaged_database_makes_no_backup_that_a_restore_would_refuse(tmp_path: Path) -> None:
+    with pytest.raises(ArchiveFault, match=r"state\.db is damaged: "):
+        write_archive(tmp_path / "a.tar.gz", {"state/state.db": harmed(tmp_path / "state.db")}, MANIFEST)
+    assert [path.name for path in tmp_path.iterdir()] == ["state.db"]
+
+
+def test_a_damaged_history_does_not_cost_the_backup_of_all_else(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_bytes(CONTENT)
+    files = {"config/config.yaml": tmp_path / "config.yaml", "state/history.db": harmed(tmp_path / "history.db")}
+    for reason in ("is damaged: ", "cannot be copied: file is not a database"):
+        written = write_archive(tmp_path / "a.tar.gz", files, MANIFEST)
+        assert written.files == 1
+        (text,) = written.left_out
+        assert text.startswith(f"history.db {reason}")
+        assert text.endswith("; the histories are not in this backup, all else is")
+        out = tmp_path / reason[:2]
+        read_archive(tmp_path / "a.tar.gz", out)
+        assert [path.name for path in out.rglob("*") if path.is_file()] == ["config.yaml"]
+        (tmp_path / "history.db").write_bytes(b"no database at all" * 100)
+
+
 def test_a_file_that_goes_away_meanwhile_is_left_out(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_bytes(CONTENT)
     files = {"config/config.yaml": tmp_path / "config.yaml", "state/gone": tmp_path / "gone"}
-    assert write_archive(tmp_path / "a.tar.gz", files, MANIFEST) == 1
+    assert write_archive(tmp_path / "a.tar.gz", files, MANIFEST).files == 1
     assert list(read_archive(tmp_path / "a.tar.gz", tmp_path / "out").files) == ["config/config.yaml"]
 
 

@@ -72,7 +72,7 @@ async def test_U12_sighup_reads_the_password_again(bench: Bench) -> None:
     process.process.send_signal(signal.SIGHUP)
     await until(lambda: bench.evce.accounts.session is not None)
     await complete(process)
-    assert "gateway.reload" in bench.log()
+    await until(lambda: "gateway.reload" in bench.log())
     assert "Another-2026!" not in bench.log()
 
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,23 +34,23 @@ async def act(scenario: str, base: str, doings: Mapping[str, Doing] | None = Non
     """Runs one of `js/scenarios.mjs`; what it asks for happens here."""
     node, chromium = browser()
     pipe = asyncio.subprocess.PIPE
-    command = (node, "browser.mjs", chromium, base, scenario)
+    command = (node, "browser.mjs", chromium, base, "scenarios.mjs", scenario)
     process = await asyncio.create_subprocess_exec(*command, cwd=JS, stdin=pipe, stdout=pipe, stderr=pipe)
     assert process.stdin is not None
     assert process.stdout is not None
     assert process.stderr is not None
-    said = asyncio.ensure_future(process.stderr.read())
     try:
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(seconds), asyncio.TaskGroup() as group:
+            said = group.create_task(process.stderr.read())
             async for line in process.stdout:
                 answer = await (doings or {})[json.loads(line)["ask"]]()
                 process.stdin.write(json.dumps(answer).encode() + b"\n")
-            assert await process.wait() == 0, (await said).decode()
+            code = await process.wait()
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
-        await said
+    assert code == 0, said.result().decode()
 
 
 class Network:
@@ -93,19 +93,26 @@ class Network:
             return
         there, back = await asyncio.open_connection("127.0.0.1", self._port)
         self._writers |= {writer, back}
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._forward(reader, back))
-            group.create_task(self._forward(there, writer))
+        both = (writer, back)
+        await asyncio.gather(self._forward(reader, back, both), self._forward(there, writer, ()))
+        self._writers -= set(both)
+        for one in both:
+            one.close()
 
-    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _forward(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, ends: Sequence[asyncio.StreamWriter]
+    ) -> None:
+        """What hung when the network went is not known to it any more: who says something there is told."""
         with contextlib.suppress(ConnectionError):
             while data := await reader.read(65536):
                 if writer in self._writers:
                     writer.write(data)
                     await writer.drain()
+                elif self._up:
+                    for one in ends:
+                        one.transport.abort()
         if writer in self._writers:
-            self._writers.discard(writer)
-            writer.close()
+            writer.write_eof()
 
 
 @contextlib.asynccontextmanager

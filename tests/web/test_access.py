@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import time
 from pathlib import Path
 
@@ -141,6 +142,13 @@ async def test_a_request_that_changes_something_needs_the_pages_header_and_origi
     assert (await small.ask("POST", "/api/v1/login", login, {"Content-Type": "application/json"})).status == 403
 
 
+@pytest.mark.parametrize("body", [b"{}", gzip.compress(b"[" * 20_000_000)])
+async def test_a_compressed_body_is_refused_before_it_is_unpacked(small: Stand, body: bytes) -> None:
+    headers = {**PAGE, "Content-Encoding": "gzip"}
+    answer = await small.ask("POST", "/api/v1/login", body, headers)
+    assert (answer.status, answer.json["error"]) == (400, "the body must be application/json, not compressed")
+
+
 async def test_a_form_of_another_page_cannot_say_json(small: Stand) -> None:
     headers = {**await small.cookie("oskar"), "Content-Type": "text/plain"}
     assert (await small.ask("POST", "/api/v1/write", {"point": "s/zone/Z/p0", "value": 1}, headers)).status == 400
@@ -190,6 +198,8 @@ async def test_bodies_and_headers_have_limits(small: Stand) -> None:
         (b'{"point": "p", "value": 1, "slot": true}', "slot has the wrong type"),
         (b'{"point": "p", "value": null}', "value has the wrong type"),
         (b"[" * 9000, "the body is not JSON"),
+        (b'{"point": "\\ud800", "value": 1}', "the body holds half a character"),
+        (b'{"point": "p", "value": "\\udfff"}', "the body holds half a character"),
     ],
 )
 async def test_a_body_says_exactly_what_is_known(small: Stand, body: bytes, text: str) -> None:

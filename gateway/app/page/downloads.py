@@ -1,4 +1,4 @@
-"""What can be saved from the page: every export of the running map, made when it is asked for.
+"""What can be saved from the page: every export of the running map, made when it is asked for, and the last check-out.
 
 Rules of this file: a file is made beside the loop, one at a time; points that come meanwhile make it fail in words, and
 the next try holds them.
@@ -10,6 +10,7 @@ import asyncio
 import io
 import zipfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from gateway.core.errors import GatewayError
@@ -24,13 +25,14 @@ WORDS: dict[What, str] = {
     "points": "Point list for programs",
 }
 ARCHIVE = "application/zip"
+REPORTS = {"html": "Report of the last check-out, to print", "json": "Report of the last check-out, for programs"}
 
 
 class Downloads:
-    """The exports; `spec` gives the map as it is served now."""
+    """The exports; `spec` gives the map as it is served now, `state_dir` is where reports of check-outs are kept."""
 
-    def __init__(self, spec: Callable[[], MapSpec], *, bacnet: Callable[[], bool]) -> None:
-        self._spec, self._bacnet = spec, bacnet
+    def __init__(self, spec: Callable[[], MapSpec], state_dir: Path, *, bacnet: Callable[[], bool]) -> None:
+        self._spec, self._state_dir, self._bacnet = spec, state_dir, bacnet
         self._one = asyncio.Lock()
 
     def all(self) -> list[dict[str, Any]]:
@@ -38,7 +40,18 @@ class Downloads:
         return [
             {"name": name, "text": WORDS[what], "media": ARCHIVE if what == "ede" else MEDIA[form]}
             for name, (what, form) in self._names().items()
-        ]
+        ] + [{"name": file.name, "text": REPORTS[form], "media": MEDIA[form]} for form, file in self._reports().items()]
+
+    def _reports(self) -> dict[str, Path]:
+        """The newest report of each form; their names begin with their time."""
+        found: dict[str, Path] = {}
+        for form in REPORTS:
+            files = [
+                file for place in (".", "checkout") for file in (self._state_dir / place).glob(f"checkout-*.{form}")
+            ]
+            if files:
+                found[form] = max(files, key=lambda file: file.name)
+        return found
 
     def _names(self) -> dict[str, tuple[What, str]]:
         """The name of each file, and what it is."""
@@ -52,6 +65,9 @@ class Downloads:
             Unknown: there is none of this name.
             GatewayError: it cannot be made now, in words.
         """
+        for form, file in self._reports().items():
+            if file.name == name:
+                return File(name, MEDIA[form], await asyncio.to_thread(file.read_bytes))
         found = self._names().get(name)
         if found is None:
             raise Unknown(f"there is no download {name!r}")

@@ -18,6 +18,8 @@ _SUCCESS = ("200", "201", "202", "2XX", "2xx", "default")
 class Api:
     """What the file says; a path is found whatever its placeholders are called, and with or without the base."""
 
+    says = "the schema of"
+
     def __init__(self, document: Mapping[str, Any], file: str) -> None:
         self.file = file
         self._document = document

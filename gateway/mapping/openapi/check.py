@@ -1,4 +1,4 @@
-"""A mapping held against an OpenAPI file: what it reads and sends that the file does not have.
+"""A mapping held against an OpenAPI file or saved answers: what it reads and sends that they do not have.
 
 Faults are what cannot work (a path, a member); warnings are what may be on purpose (an enumeration's text, a type,
 a unit, a member the body lacks).
@@ -15,6 +15,7 @@ from gateway.core.errors import Fault
 from gateway.core.point import PointSpec
 from gateway.core.value import ValueKind, json_text
 from gateway.mapping.load import LoadedMapping
+from gateway.mapping.openapi.answered import Answered
 from gateway.mapping.openapi.api import Api
 from gateway.mapping.openapi.quantities import scale_between
 from gateway.mapping.openapi.shape import ANY, Shape, without_null
@@ -76,7 +77,7 @@ class _Check:
         walked = self._path(at, where.get("items", "@"), answer, where["get"])
         inner = without_null(walked.shape)
         if not walked.missing and inner.is_known and not (inner.can_be("array") or inner.can_be("object")):
-            text = f"gives no list in the schema of GET {where['get']}"
+            text = f"gives no list in {self.api.says} GET {where['get']}"
             self.faults.append(self.document.fault(at, text))
         return item_of(walked.shape)
 
@@ -96,12 +97,14 @@ class _Check:
 
     # -- what is asked of it -----------------------------------------------------------------------------------------
 
-    def _path(self, at: KeyPath, path: Any, shape: Shape, get: str) -> Walked:
+    def _path(self, at: KeyPath, path: Any, shape: Shape, get: str, *, may_lack: bool = False) -> Walked:
+        """Follows a path; what it does not find is a fault, unless an answer `may_lack` it for the moment."""
         if path is None or path == KEY:
             return Walked(ANY)
         walked = walk_any(_texts(path), shape)
-        self.faults += [self.document.fault(at, f"the schema of GET {get} {text}") for text in walked.missing]
-        self.warnings += [self.document.fault(at, f"the schema of GET {get} {text}") for text in walked.unlisted]
+        missing = [self.document.fault(at, f"{self.api.says} GET {get} {text}") for text in walked.missing]
+        (self.warnings if may_lack else self.faults).extend(missing)
+        self.warnings += [self.document.fault(at, f"{self.api.says} GET {get} {text}") for text in walked.unlisted]
         return walked
 
     def _lists(self, kind: Data, at: KeyPath) -> None:
@@ -123,7 +126,9 @@ class _Check:
         if point.get("path") is None or point.get("from") is None:
             return
         shape, get = self._document_of(kind, point["from"])
-        walked = self._path((*at, "path"), point["path"], shape, get)
+        unlimited = spec.command is not None and spec.command.none_when is not None
+        passing = isinstance(self.api, Answered) and (spec.absent is not None or spec.optional or unlimited)
+        walked = self._path((*at, "path"), point["path"], shape, get, may_lack=passing)
         found = without_null(walked.shape)
         self._kind_of_value(at, point, found, spec, get)
         command = point.get("command")
@@ -137,7 +142,7 @@ class _Check:
         wanted = _WANTED.get(spec.kind)
         if wanted is not None and found.is_known and not found.can_be(wanted):
             text = (
-                f"the schema of GET {get} has {' or '.join(sorted(found.types))} here, and the point is a {spec.kind}"
+                f"{self.api.says} GET {get} has {' or '.join(sorted(found.types))} here, and the point is a {spec.kind}"
             )
             self.warnings.append(self.document.fault(where, text))
         enum = point.get("enum") or {}
@@ -145,15 +150,17 @@ class _Check:
             listed = ", ".join(found.texts)
             for text in enum:
                 if text not in found.texts:
-                    says = f"the schema of GET {get} does not list {text!r}; it lists: {listed}"
+                    says = f"{self.api.says} GET {get} does not list {text!r}; it lists: {listed}"
                     self.warnings.append(self.document.fault((*at, "enum", text), says, at_key=True))
             if lacking := [text for text in found.texts if text not in enum]:
-                says = f"the schema of GET {get} also lists: {', '.join(lacking)}"
+                says = f"{self.api.says} GET {get} also lists: {', '.join(lacking)}"
                 self.warnings.append(self.document.fault((*at, "enum"), says))
         scale = scale_between(found.unit, spec.unit)
         said = point.get("scale", 1)
         if scale is not None and isinstance(said, int | float) and abs(said - scale) > 1e-9 * scale:
-            says = f"the schema of GET {get} states {found.unit}: {spec.unit} needs scale {scale:g}, and it is {said:g}"
+            says = (
+                f"{self.api.says} GET {get} states {found.unit}: {spec.unit} needs scale {scale:g}, and it is {said:g}"
+            )
             self.warnings.append(self.document.fault((*at, "scale") if "scale" in point else where, says))
 
     def _command(self, command: Data, at: KeyPath) -> None:

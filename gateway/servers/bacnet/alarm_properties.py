@@ -6,7 +6,6 @@ Rules of this file: all of it is read-only; the alarm itself is the engine's, he
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +13,7 @@ from gateway.core.alarm import EventState
 from gateway.engine.point_alarms import PointAlarm, PointAlarms
 from gateway.servers.bacnet import codec
 from gateway.servers.bacnet.standard import OBJECT_TYPES, Prop
+from gateway.servers.bacnet.timekeeping import date_time
 
 COMMON = (
     Prop.EVENT_DETECTION_ENABLE,
@@ -31,15 +31,6 @@ FLAGS = {(alarm, fault): codec.bits((alarm, fault, False, False)) for alarm in (
 NEVER = b"\x2e\xa4\xff\xff\xff\xff\xb4\xff\xff\xff\xff\x2f"
 """The time stamp of what has not happened (clause 21, BACnetTimeStamp)."""
 NOTIFY_ALARM = 0
-
-
-def date_time(at: float) -> bytes:
-    """Unix time as application Date and Time, local, to the hundredth."""
-    hundredths = round(at * 100)
-    local = time.localtime(hundredths // 100)
-    return codec.date(local.tm_year, local.tm_mon, local.tm_mday, local.tm_wday + 1) + codec.time(
-        local.tm_hour, local.tm_min, local.tm_sec, hundredths % 100
-    )
 
 
 def time_stamp(at: float | None) -> bytes:

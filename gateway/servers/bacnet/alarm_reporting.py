@@ -6,7 +6,7 @@ Rules of this file: one of these for all devices; it is told of every change, al
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 
@@ -19,7 +19,7 @@ from gateway.servers.bacnet.board import Board
 from gateway.servers.bacnet.cov import PASS_S, Datagram
 from gateway.servers.bacnet.event_notifications import notice
 from gateway.servers.bacnet.event_sending import Sending
-from gateway.servers.bacnet.notification_classes import ClassConfig, ListKeeper, NotificationClasses
+from gateway.servers.bacnet.notification_classes import ClassConfig, ClassRecord, ListKeeper, NotificationClasses
 from gateway.servers.bacnet.store import ObjectStore
 
 MOST_CHANGES = 200
@@ -69,6 +69,12 @@ class AlarmReporting:
         """Gives one more device its Notification Class objects."""
         for record in self.classes.records():
             store.put(record)
+
+    def reclass(self, classes: Sequence[ClassConfig], stores: Iterable[ObjectStore]) -> None:
+        """Other classes from now on, in these devices; what waits for a recipient that stays still leaves."""
+        self.classes.take_over(classes)
+        for store in stores:
+            store.replace(ClassRecord, self.classes.records())
 
     def requests(self, store: ObjectStore) -> AlarmRequests:
         """What answers the requests about a device's alarms."""

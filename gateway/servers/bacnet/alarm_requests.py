@@ -121,7 +121,7 @@ class AlarmRequests:
             raise Refusal(INVALID_EVENT_STATE) from None
 
     def _permit(self, peer: Peer, origin: Origin, place: str, cause: Error) -> None:
-        if peer.ip is None or not any(peer.ip in network for network in self._networks):
+        if not peer.within(self._networks):
             self._on_refused(f"bacnet {place}", origin, f"error {cause.cls},{cause.code}")
             raise Refusal(cause)
 

@@ -118,6 +118,12 @@ class Management:
         if self.silent and self._now() >= self._until:
             self._speak("the time it was silenced for is over")
 
+    def end(self) -> None:
+        """The device is no more, and neither is its silence."""
+        if self.silent:
+            self._cov.unmute(self._device)
+            self._alarms.clear(self._alarm)
+
     def _communicate(self, tags: Tags, peer: Peer) -> None:
         minutes, asked, password = tags.optional(0), tags.number(1), _password(tags, 2)
         if minutes is not None and minutes > 0xFFFF:
@@ -158,7 +164,7 @@ class Management:
         Raises:
             Refusal: not of the write networks, or with another password.
         """
-        if peer.ip is None or not any(peer.ip in network for network in self._networks):
+        if not peer.within(self._networks):
             raise Refusal(SERVICE_REQUEST_DENIED)
         if self._password is not None and not hmac.compare_digest(password, self._password.encode()):
             raise Refusal(PASSWORD_FAILURE)

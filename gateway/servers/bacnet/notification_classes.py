@@ -110,7 +110,12 @@ class NotificationClasses:
     """All classes by instance."""
 
     def __init__(self, configs: Sequence[ClassConfig], keeper: ListKeeper) -> None:
-        self._by_instance = {config.instance: NotificationClass(config, keeper) for config in configs}
+        self._keeper = keeper
+        self.take_over(configs)
+
+    def take_over(self, configs: Sequence[ClassConfig]) -> None:
+        """These from now on; a list that a client wrote stays if that of the configuration is what it was."""
+        self._by_instance = {config.instance: NotificationClass(config, self._keeper) for config in configs}
 
     def __iter__(self) -> Iterator[NotificationClass]:
         return iter(self._by_instance.values())
@@ -118,6 +123,11 @@ class NotificationClasses:
     def get(self, instance: int) -> NotificationClass | None:
         """The class with this number."""
         return self._by_instance.get(instance)
+
+    @property
+    def configs(self) -> list[ClassConfig]:
+        """What the operator settled of each."""
+        return [each.config for each in self]
 
     def records(self) -> list[ClassRecord]:
         """A Notification Class object for each, for one more device."""

@@ -25,6 +25,7 @@ from gateway.servers.bacnet.device import Identity, VirtualPortRecord
 from gateway.servers.bacnet.equipment import Equipment, Terms, alarm_reporting
 from gateway.servers.bacnet.foreign import Registration
 from gateway.servers.bacnet.link import UdpPort
+from gateway.servers.bacnet.notification_classes import ClassConfig
 from gateway.servers.bacnet.presence import Presence
 from gateway.servers.bacnet.revision import Keeper
 from gateway.servers.bacnet.stack import Responder
@@ -237,12 +238,22 @@ class BacnetServer:
         if self.fleet is not None:
             self.fleet.rebuild(points, object_name)
             self._parts.presence.ask_soon()
-        devices = [] if self.fleet is None else [device.store.device.key for device in self.fleet]
-        self._parts.cov.prune({self._store.device.key, *devices})
+        self._parts.cov.prune({store.device.key for store in self._stores})
 
     def admit(self, networks: Sequence[IPv4Network]) -> None:
         """Other networks may write from now on."""
         self._writers[:] = networks
+
+    def retune(self, classes: Sequence[ClassConfig], *, cov_per_peer: int, cov_total: int) -> None:
+        """Other notification classes and caps of subscriptions from now on; subscriptions there are go on."""
+        self._parts.cov.book.resize(cov_per_peer, cov_total)
+        if self._reporting is not None and self._reporting.classes.configs != list(classes):
+            self._equipment.forget_plans()
+            self._reporting.reclass(classes, self._stores)
+
+    @property
+    def _stores(self) -> list[ObjectStore]:
+        return [self._store, *([] if self.fleet is None else [device.store for device in self.fleet])]
 
     @property
     def turns(self) -> int:
@@ -251,8 +262,7 @@ class BacnetServer:
 
     def describe(self) -> Iterator[Described]:
         """Every object of every device as a client reads it."""
-        virtual = [] if self.fleet is None else [device.store for device in self.fleet]
-        return describe([self._store, *virtual])
+        return describe(self._stores)
 
     @property
     def words(self) -> DeviceWords:

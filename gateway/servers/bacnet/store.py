@@ -78,6 +78,17 @@ class ObjectStore:
             self.device.list_objects([record.key])
         self._add(record)
 
+    def replace(self, kind: type[Record], records: Sequence[Record]) -> None:
+        """Puts objects of the device itself in the place of all of their class."""
+        before = self.revision.objects
+        for record in [record for record in self._objects.values() if isinstance(record, kind)]:
+            self._remove(record)
+        self.device.relist(list(self._objects))
+        for record in records:
+            self.put(record)
+        if self.revision.objects != before:
+            self.revision.changed()
+
     def get(self, key: int) -> Record | None:
         """The object with this identifier; instance 4194303 is the Device or the port that requests come in by."""
         record = self._objects.get(key)

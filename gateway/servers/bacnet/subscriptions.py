@@ -212,6 +212,10 @@ class Book:
             heappush(self._ends, (made.ends, next(self._number), made))
         return made
 
+    def resize(self, per_peer: int, total: int) -> None:
+        """So many may there be from now on; those there are stay."""
+        self._per_peer, self._total = per_peer, total
+
     def find(self, address: Address, name: SubscriptionKey) -> Subscription | None:
         """A peer's subscription."""
         subscriber = self.subscribers.get(address)

@@ -62,6 +62,15 @@ class Timekeeping:
         self.last = TimeSync(client, now, said - now)
 
 
+def date_time(at: float) -> bytes:
+    """Unix time as application Date and Time, local, to the hundredth."""
+    hundredths = round(at * 100)
+    local = time.localtime(hundredths // 100)
+    return codec.date(local.tm_year, local.tm_mon, local.tm_mday, local.tm_wday + 1) + codec.time(
+        local.tm_hour, local.tm_min, local.tm_sec, hundredths % 100
+    )
+
+
 def _moment(body: bytes, *, utc: bool) -> float:
     """Unix time of a request's date and time.
 

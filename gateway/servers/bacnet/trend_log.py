@@ -7,7 +7,6 @@ only; clients of the write networks may stop a log (Enable) and empty it (Record
 from __future__ import annotations
 
 import struct
-import time
 from collections.abc import Callable
 from typing import ClassVar
 
@@ -29,6 +28,7 @@ from gateway.servers.bacnet.standard import (
     Refusal,
 )
 from gateway.servers.bacnet.tags import Primitive
+from gateway.servers.bacnet.timekeeping import date_time
 
 TREND_LOG, TREND_TAIL = "trend-log", ".trend"
 """The object type, and what follows the point's name in its Object_Name."""
@@ -133,14 +133,6 @@ class TrendRecord(Record):
 def _failure(error: Error) -> bytes:
     body = codec.enumerated(error.cls) + codec.enumerated(error.code)
     return codec.opening(FAILURE) + body + codec.closing(FAILURE)
-
-
-def date_time(at: float) -> bytes:
-    """Unix time as a local BACnetDateTime."""
-    hundredths = round(at * 100)
-    local = time.localtime(hundredths // 100)
-    day = codec.date(local.tm_year, local.tm_mon, local.tm_mday, local.tm_wday + 1)
-    return day + codec.time(local.tm_hour, local.tm_min, local.tm_sec, hundredths % 100)
 
 
 def _aligned(every_s: float | None) -> bool:

@@ -146,6 +146,8 @@ class Fleet:
                 del self._by_instance[instance], self._by_mac[device.mac]
                 self.numbers.remove(instance)
                 self._names.discard(device.store.device.name)
+                if device.responder is not None:
+                    device.responder.parts.management.end()
             device.store.rebuild(by_device.get(instance, []), template)
         self.place(points)
 

@@ -95,7 +95,7 @@ class Watcher:
 
     def may_write(self, peer: Peer) -> bool:
         """Whether a client is in the write networks."""
-        return peer.ip is not None and any(peer.ip in network for network in self._networks)
+        return peer.within(self._networks)
 
     def strayed(self, host: str, network: int) -> None:
         """A client asked for a network (DNET) by number."""

@@ -51,6 +51,10 @@ class Peer(NamedTuple):
     ip: IPv4Address | None
     text: str
 
+    def within(self, networks: Sequence[IPv4Network]) -> bool:
+        """Whether it stands in one of these networks."""
+        return self.ip is not None and any(self.ip in network for network in networks)
+
 
 class Element(NamedTuple):
     """One property to write; `value` is None for anything that is not one primitive, `octets` is what was written."""
@@ -154,7 +158,7 @@ class Writes:
         self._on_write()
 
     def _permit(self, peer: Peer) -> None:
-        if peer.ip is None or not any(peer.ip in network for network in self._networks):
+        if not peer.within(self._networks):
             raise Refusal(WRITE_ACCESS_DENIED)
 
     def _take_heartbeat(self, record: PointRecord, value: Value, origin: Origin) -> None:

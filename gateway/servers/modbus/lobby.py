@@ -1,4 +1,4 @@
-"""In front of the secure listener's door: clients whose TLS handshake is not finished.
+"""The secure listener: clients whose TLS handshake is not finished wait here, in front of the door.
 
 Rules of this file: a handshake costs a descriptor before anybody is known, so only hosts of a client group that a role
 names may begin one, and few at a time; the oldest one of the host that has the most makes room for another.
@@ -7,10 +7,12 @@ names may begin one, and few at a time; the oldest one of the host that has the 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import errno
+import socket
 import ssl
 from collections import Counter
 from collections.abc import Callable
-from typing import cast
 
 from gateway.servers.modbus.connection import Connection
 from gateway.servers.modbus.house import House
@@ -18,24 +20,65 @@ from gateway.servers.modbus.house import House
 HANDSHAKE_S = 10.0
 MOST, MOST_OF_ONE = 64, 16
 """Unfinished handshakes of all hosts, and of one."""
+AT_ONCE = 64
+"""So many newcomers are taken before anybody else has a turn."""
+AGAIN_S = 1.0
+"""When nothing can be accepted for want of descriptors or memory."""
+EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
 class Lobby:
-    """Brings clients through the handshake; `make` gives the connection of one that has passed."""
+    """Accepts on a socket that listens, and brings clients through the handshake.
 
-    def __init__(self, context: ssl.SSLContext, house: House, make: Callable[[], Connection]) -> None:
+    The event loops' own servers keep no account of handshakes. `make` gives the connection of a client; it is told of
+    the client when the handshake is over.
+    """
+
+    def __init__(
+        self, sock: socket.socket, context: ssl.SSLContext, house: House, make: Callable[[], Connection]
+    ) -> None:
+        self.sockets = (sock,)
         self._context, self._house, self._make = context, house, make
-        self._inside: dict[Newcomer, str] = {}
+        self._loop = asyncio.get_running_loop()
+        self._inside: dict[socket.socket, str] = {}
+        self._again: asyncio.TimerHandle | None = None
+        self._listen()
 
-    def enter(self, newcomer: Newcomer, wire: asyncio.Transport) -> None:
+    def close(self) -> None:
+        """Accepts nobody any more; handshakes that are under way end as they end."""
+        if self._again is not None:
+            self._again.cancel()
+        self._loop.remove_reader(self.sockets[0])
+        self.sockets[0].close()
+
+    def _listen(self) -> None:
+        self._again = None
+        self._loop.add_reader(self.sockets[0], self._accept)
+
+    def _accept(self) -> None:
+        for _ in range(AT_ONCE):
+            try:
+                client, peer = self.sockets[0].accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                if error.errno not in EXHAUSTED:
+                    raise
+                self._loop.remove_reader(self.sockets[0])
+                self._again = self._loop.call_later(AGAIN_S, self._listen)
+                self._loop.call_exception_handler({"message": "nobody can be accepted now", "exception": error})
+                return
+            self._enter(client, peer[0])
+
+    def _enter(self, client: socket.socket, host: str) -> None:
         """Begins a handshake with somebody who may have one."""
-        peer = wire.get_extra_info("peername")
-        if not peer or not self._house.door.expects(peer[0]):
-            wire.abort()
+        if not self._house.door.expects(host):
+            client.close()
             return
-        self._make_room(peer[0])
-        self._inside[newcomer] = peer[0]
-        self._house.spawn(self._shake_hands(newcomer, wire))
+        self._make_room(host)
+        client.setblocking(False)
+        self._inside[client] = host
+        self._house.spawn(self._shake_hands(client))
 
     def _make_room(self, host: str) -> None:
         hosts = Counter(self._inside.values())
@@ -45,62 +88,17 @@ class Lobby:
             crowd = hosts.most_common(1)[0][0]
         else:
             return
-        oldest = next(other for other, whose in self._inside.items() if whose == crowd)
+        oldest = next(client for client, whose in self._inside.items() if whose == crowd)
         del self._inside[oldest]
-        oldest.abort()
+        with contextlib.suppress(OSError):  # it is gone already
+            oldest.shutdown(socket.SHUT_RDWR)
 
-    async def _shake_hands(self, newcomer: Newcomer, wire: asyncio.Transport) -> None:
-        loop, secure = asyncio.get_running_loop(), None
+    async def _shake_hands(self, client: socket.socket) -> None:
         try:
-            secure = await loop.start_tls(
-                wire, newcomer, self._context, server_side=True, ssl_handshake_timeout=HANDSHAKE_S
+            await self._loop.connect_accepted_socket(
+                self._make, client, ssl=self._context, ssl_handshake_timeout=HANDSHAKE_S
             )
         except OSError:  # all that TLS and the network raise
             self._house.counters.failed_handshakes += 1
         finally:
-            self._inside.pop(newcomer, None)
-            if secure is None:
-                wire.abort()
-        if secure is not None:
-            newcomer.pass_on(self._make(), secure)
-
-
-class Newcomer(asyncio.Protocol):
-    """One client until its handshake is over; what it sends at once with the end of it is for the connection."""
-
-    def __init__(self, lobby: Lobby) -> None:
-        self._lobby = lobby
-        self._wire: asyncio.Transport | None = None
-        self._early = b""
-        self._lost = False
-        self._connection: Connection | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """TLS takes over before a byte is read."""
-        self._wire = cast("asyncio.Transport", transport)
-        self._lobby.enter(self, self._wire)
-
-    def data_received(self, data: bytes) -> None:
-        """Decrypted bytes, before there is a connection to take them."""
-        self._early += data
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Told of a loss that was under way while the connection took over."""
-        self._lost = True
-        if self._connection is not None:
-            self._connection.connection_lost(exc)
-
-    def pass_on(self, connection: Connection, secure: asyncio.Transport) -> None:
-        """From now on the connection speaks with the client."""
-        if self._lost:
-            return
-        self._connection = connection
-        secure.set_protocol(connection)
-        connection.connection_made(secure)
-        if self._early and not secure.is_closing():
-            connection.data_received(self._early)
-
-    def abort(self) -> None:
-        """Ends it at once."""
-        if self._wire is not None:
-            self._wire.abort()
+            self._inside.pop(client, None)

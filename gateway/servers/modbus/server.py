@@ -1,89 +1,36 @@
 """The Modbus TCP server: listens and keeps the image.
 
-Rules of this file: the library's server is a shell here, none of its request handling is used; a server that does
-not listen says so by raising; at most one log line per change of state.
+Rules of this file: a server that does not listen says so by raising; at most one log line per change of state.
 """
 
 from __future__ import annotations
 
 import asyncio
 import errno
-import logging
 import os
 import socket
 import ssl
 from collections.abc import Callable, Coroutine, Iterable, Sequence
-from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import structlog
-from pymodbus.server import ModbusTcpServer
-from pymodbus.simulator import DataType, SimData, SimDevice
 
 from gateway.addressing import PlacedPoint, Span
 from gateway.addressing.builtin import HEARTBEAT_AT, LAYOUT_VERSION
 from gateway.engine.observatory import Observatory
 from gateway.engine.ports import Commands, OnRefused
 from gateway.engine.table import PointTable
-from gateway.servers.modbus.connection import Connection
 from gateway.servers.modbus.door import Door
 from gateway.servers.modbus.groups import GAPS, ClientGroup
 from gateway.servers.modbus.house import Counters, House, Spawn
 from gateway.servers.modbus.identity import Identity
-from gateway.servers.modbus.lobby import Lobby, Newcomer
 from gateway.servers.modbus.reads import Reads
 from gateway.servers.modbus.security import Security
 from gateway.servers.modbus.selftest import self_test
+from gateway.servers.modbus.shell import Shell
 from gateway.servers.modbus.turns import Turns
 from gateway.servers.modbus.units import Units
 from gateway.servers.modbus.watcher import Watcher
-
-BACKLOG = 512
-
-logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL)
-
-
-class Shell(ModbusTcpServer):
-    """The library's listener without its error handling, its handler and its list of connections.
-
-    `sock` is bound already; host and port are only told then.
-    """
-
-    def __init__(
-        self,
-        host: str,
-        port: int,
-        house: House,
-        secure: ssl.SSLContext | None = None,
-        sock: socket.socket | None = None,
-    ) -> None:
-        unused = SimDevice(0, SimData(0, values=0, datatype=DataType.REGISTERS))
-        super().__init__(unused, address=(host, port))
-        self._house = house
-        lobby = None if secure is None else Lobby(secure, house, self.handle_new_connection)
-        self.call_create = partial(
-            self.loop.create_server,
-            self.handle_new_connection if lobby is None else partial(Newcomer, lobby),
-            **({"host": host, "port": port, "reuse_address": True} if sock is None else {"sock": sock}),
-            backlog=BACKLOG,
-        )
-
-    def handle_new_connection(self) -> Connection:
-        """A handler that is not registered here: the door keeps who is inside."""
-        return Connection(self, self._house)
-
-    async def open(self) -> int:
-        """Binds and listens; returns the port. Raises OSError."""
-        self.is_listener = True
-        server: asyncio.Server = await self.call_create()
-        self.transport = server  # type: ignore[assignment]
-        port: int = server.sockets[0].getsockname()[1]
-        return port
-
-    def share(self) -> socket.socket:
-        """Another descriptor of its listening socket, for a listener that takes its place."""
-        server = cast("asyncio.Server", self.transport)
-        return socket.socket(fileno=os.dup(server.sockets[0].fileno()))
 
 
 class ModbusServer:

@@ -8,8 +8,15 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from gateway.core.alarm import Transition
 from gateway.core.value import BAD
-from gateway.servers.bacnet import ClassConfig, Destination
+from gateway.engine.alarms import Alarms
+from gateway.servers.bacnet import ClassConfig, Destination, ListKeeper
+from gateway.servers.bacnet.alarm_reporting import MOST_CHANGES
+from gateway.servers.bacnet.cov import PASS_S
+from gateway.servers.bacnet.event_notifications import Notice
+from gateway.servers.bacnet.event_sending import Sending
+from gateway.servers.bacnet.notification_classes import NotificationClasses
 from tests.servers.bacnet.alarm_rig import (
     CLASS,
     CONNECTED,
@@ -21,7 +28,8 @@ from tests.servers.bacnet.alarm_rig import (
     Event,
     real,
 )
-from tests.servers.bacnet.conftest import HOST, unicast
+from tests.servers.bacnet.conftest import HOST, FakeClock, unicast
+from tests.site import until
 
 NORMAL, FAULT, OFF, HIGH, LOW = range(5)
 CHANGE_OF_STATE, OUT_OF_RANGE, CHANGE_OF_RELIABILITY = 1, 5, 19
@@ -218,6 +226,62 @@ async def test_a_device_that_is_not_found_is_an_alarm_and_loses_what_waited(rig:
             return
         await asyncio.sleep(0.01)
     pytest.fail("the alarm outlived the entry in the list")
+
+
+async def test_an_unconfirmed_device_that_is_found_again_is_no_alarm_any_more(rig: AlarmRig, bms: Bms) -> None:
+    await bms.enter(Destination(device=4711))
+    rig.set("connected", False)
+    await until(lambda: rig.server._reporting.sending._lines != {}, 3.0)
+    while not lost(rig):
+        rig.pass_time(5.1)
+        await asyncio.sleep(0.01)
+    rig.set("connected", True)
+    i_am = b"\x10\x00\xc4" + (8 << 22 | 4711).to_bytes(4, "big") + b"\x22\x05\xc4\x91\x03\x21\x08"
+    bms.sock.sendto(unicast(i_am, b"\x01\x00"), bms.target)
+    assert (await bms.must()).to == NORMAL
+    await until(lambda: not lost(rig), 3.0)
+
+
+def lost(rig: AlarmRig) -> list[str]:
+    return [text for key, text in rig.alarms.texts().items() if key.startswith("bacnet.recipient")]
+
+
+def test_one_peer_in_more_lists_than_there_are_invoke_identifiers_does_not_stop_the_loop() -> None:
+    """128 notifications are on their way to it at most; the others wait for an identifier."""
+    mac = b"\x0a\x00\x00\x63\xba\xc0"
+    everybody = [
+        [Destination(mac=mac, process=64 * number + each, confirmed=True) for each in range(64)] for number in range(3)
+    ]
+    configs = [ClassConfig(instance=n, name=f"{n}", recipients=tuple(those)) for n, those in enumerate(everybody)]
+    clock = FakeClock()
+    sending = Sending(
+        NotificationClasses(configs, ListKeeper({}, lambda *_: None)),
+        own=DEVICE,
+        silent=lambda _: False,
+        alarms=Alarms(),
+        now=clock.monotonic,
+        wake=lambda: None,
+    )
+    for number in range(3):
+        sending.tell(number, Notice(DEVICE, Transition.TO_FAULT, clock.wall(), b""))
+    sent = [datagram for _ in range(10) for datagram in sending.pump()]
+    assert [sorted(datagram.apdu[2] for datagram in sent)] == [list(range(128, 256))]
+    for datagram in sent:
+        sending.answered(datagram.destination, 2, datagram.apdu[2])
+    rest = [datagram for _ in range(10) for datagram in sending.pump()]
+    assert len(rest) == 3 * 64 - 128
+
+
+async def test_thousands_of_changes_at_once_are_told_in_portions(rig: AlarmRig, bms: Bms) -> None:
+    await bms.enter(bms.destination())
+    for i in range(1000):
+        rig.set("connected", i % 2 == 1)
+    reporting = rig.server._reporting
+    assert reporting is not None
+    for left in (1000 - MOST_CHANGES, 1000 - 2 * MOST_CHANGES):
+        list(reporting.pump())
+        assert len(reporting._changes) == left
+    assert reporting.rest_s() == PASS_S
 
 
 async def test_a_storm_of_alarms_is_paced_and_nothing_is_lost(rig: AlarmRig, bms: Bms) -> None:

@@ -174,6 +174,12 @@ async def test_a_small_client_asks_on_for_what_did_not_fit(rig: AlarmRig, bms: B
     assert found == ["00000005", "00c00005", "03400005"]
 
 
+async def test_the_smallest_client_is_told_that_it_needs_segments(rig: AlarmRig, bms: Bms) -> None:
+    """50 octets hold no entry; an empty list with More_Events would have it ask for ever."""
+    rig.faulted()
+    assert await bms.request(29, b"", size=0) == "7104", "Abort segmentation-not-supported"
+
+
 async def test_a_fault_of_the_source_is_event_information_as_well(rig: AlarmRig, bms: Bms) -> None:
     rig.set("current", None, BAD, "no answer")
     answer = await bms.request(29, b"")

@@ -7,11 +7,13 @@ import logging
 from collections.abc import AsyncIterator
 
 import pytest
+from bacpypes3.pdu import IPv4Address
 from rusty_bacnet import BacnetProtocolError, BacnetRejectError, EnableDisable, ReinitializedState
 
 from gateway.servers.bacnet import TimeSync
 from gateway.servers.bacnet.management import SILENCED
-from tests.servers.bacnet.conftest import Bench, Node, make_bench
+from gateway.servers.bacnet.subscriptions import Wish
+from tests.servers.bacnet.conftest import HOST, Bench, Node, make_bench
 from tests.servers.bacnet.rusty import DEVICE, P, Rusty
 from tests.servers.bacnet.watcher import CURRENT, Watcher, settle
 from tests.site import until
@@ -65,6 +67,17 @@ async def test_B07_silence_without_an_end_is_ended_by_whoever_may(bench: Bench, 
     assert SILENCED in bench.alarms
     assert await dcc(client, bench, EnableDisable.ENABLE) is None
     assert SILENCED not in bench.alarms
+
+
+async def test_B07_who_renews_while_the_device_is_silent_leaves_nothing_behind(bench: Bench) -> None:
+    cov, device = bench.server._parts.cov, bench.server._store.device.key
+    cov.muted.add(device)
+    peer = IPv4Address((HOST, 40_000))
+    for _ in range(5000):
+        cov.subscribe(peer, "peer", 1476, Wish(device, 1, CURRENT, None, False, 60.0, None))
+    assert len(cov._held[device]) <= 1003
+    cov.unmute(device)
+    assert len(list(cov.pump())) == 1, "the newest one is told"
 
 
 async def test_B07_switching_off_the_answers_is_refused_since_revision_20(bench: Bench, client) -> None:

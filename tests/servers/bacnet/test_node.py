@@ -40,7 +40,7 @@ async def test_a_bad_value_is_nan_with_its_reason(bench: Bench, node: Node) -> N
     calls = [["readProperty", CURRENT, prop] for prop in (PRESENT_VALUE, STATUS_FLAGS, RELIABILITY)]
     present, flags, reliability = [values(answer) for answer in await node(bench, calls)]
     assert (present, reliability) == (["NaN"], [12])
-    assert flags == [{"value": [2], "bitsUsed": 4}]
+    assert flags == [{"value": [3], "bitsUsed": 4}]
 
 
 async def test_all_properties_in_one_request(bench: Bench, node: Node) -> None:

@@ -69,7 +69,7 @@ async def test_rusty_reads_the_whole_log_page_by_page(trends: TrendBench, client
     assert [r["timestamp"] for r in found[:150]] == [pair(begin + 60 * n) for n in range(1, 151)]
     datums = [r["datum"] for r in found]
     assert [d["real"] for d in datums[:98]] == [float(n) for n in range(1, 99)]
-    assert [r["status_flags"] for r in found[96:99]] == [0, 12, 12]  # the four bits as they came: in alarm and fault are the first two
+    assert [r["status_flags"] for r in found[96:99]] == [0, 12, 12]  # in alarm and fault
     assert [d["failure"] for d in datums[98:100]] == [(0, 25), (2, 132)]
     assert datums[150] == {"kind": "log_status", "log_status": 4}  # log-interrupted
     assert datums[151]["real"] == 152.0

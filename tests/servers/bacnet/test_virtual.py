@@ -242,6 +242,19 @@ async def test_a_reload_keeps_devices_and_the_subscriptions_to_them() -> None:
         assert b"\x44\x40\xc0\x00\x00" in heard.body
 
 
+async def test_the_silence_of_a_device_that_a_reload_removed_is_no_alarm_any_more() -> None:
+    async with running(2) as (campus, client):
+        await client.ask(1, DISABLE_INITIATION)
+        alarm = f"{SILENCED}.{FIRST + 1}"
+        assert alarm in campus.bench.alarms
+        server = campus.bench.server
+        server.rebuild(campus.points(0), "{name}.{point}")
+        assert alarm not in campus.bench.alarms
+        server.rebuild([*campus.points(0), *campus.points(1)], "{name}.{point}")
+        assert await client.ask(1, SUBSCRIBE.format(3, key(ANALOG_INPUT, 0), 0)) is not None
+        assert await client.hear() is not None, "one that comes back may speak"
+
+
 async def test_names_are_unique_whatever_the_template_gives() -> None:
     async with running(3, device_name="{source}") as (_, client):
         names = [text(await client.read(number, DEVICE, FIRST + number, OBJECT_NAME)) for number in range(3)]

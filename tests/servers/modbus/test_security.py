@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import gc
+import socket
 import ssl
 import struct
 from ipaddress import ip_network
@@ -13,6 +15,7 @@ import pytest
 
 from gateway.servers.modbus import ClientGroup, ModbusServer, Security
 from gateway.servers.modbus.connection import Connection
+from gateway.servers.modbus.lobby import MOST, MOST_OF_ONE
 from gateway.servers.modbus.security import role_of
 from tests.servers.modbus.authority import Authority, client_context, utf8
 from tests.servers.modbus.conftest import BMS, LOCAL, Bench, Wire, adu, read, write16
@@ -112,6 +115,67 @@ async def test_two_hundred_failed_handshakes_leave_nothing_behind(bench: Bench, 
     assert len(server.clients) == 1
     gc.collect()
     assert len([thing for thing in gc.get_objects() if isinstance(thing, Connection)]) == 1
+
+
+async def test_M08_unfinished_handshakes_are_few_and_hold_nobody_up(bench: Bench, authority: Authority) -> None:
+    server = await serve(bench, authority)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    held = [Wire(*await asyncio.open_connection("127.0.0.1", server.secure_port)) for _ in range(200)]
+    bench.wires += held
+    for wire in held[:-MOST_OF_ONE]:
+        assert await wire.closed()
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before + 200 + MOST_OF_ONE
+    assert server.counters.failed_handshakes == 200 - MOST_OF_ONE
+    operator = await connect(bench, server, client_context(authority, authority.issue("op", utf8("Operator"))))
+    assert await operator.ask(read(1000, 1)) == bytes((3, 2, 0, 7))
+    await server.stop()
+    for wire in held[-MOST_OF_ONE:]:
+        assert await wire.closed()
+
+
+async def test_M08_when_all_handshakes_are_taken_the_host_with_most_makes_room(
+    bench: Bench, authority: Authority
+) -> None:
+    server = await serve(bench, authority)
+    wires: dict[str, list[Wire]] = {}
+    for host, count in (("127.0.0.2", 13), ("127.0.0.3", 16), ("127.0.0.4", 16), ("127.0.0.5", 16), ("127.0.0.6", 4)):
+        for _ in range(count):
+            streams = await asyncio.open_connection("127.0.0.1", server.secure_port, local_addr=(host, 0))
+            wires.setdefault(host, []).append(Wire(*streams))
+        bench.wires += wires[host]
+    assert sum(map(len, wires.values())) == MOST + 1
+    assert await wires["127.0.0.3"][0].closed()
+    assert server.counters.failed_handshakes == 1
+
+
+async def test_M13_a_host_of_no_role_shows_no_certificate(bench: Bench, authority: Authority) -> None:
+    certificate, key = authority.issue("gateway")
+    security = Security("127.0.0.1", 0, certificate, key, authority.file, {"Elsewhere": "away"})
+    server = await bench.serve(groups=[BMS, AWAY], security=security)
+    wire = Wire(*await asyncio.open_connection("127.0.0.1", server.secure_port))
+    bench.wires.append(wire)
+    assert await wire.closed()
+    assert (server.counters.refused, server.counters.failed_handshakes) == (1, 0)
+
+
+async def test_M15_a_secure_listener_without_descriptors_tries_again(
+    bench: Bench, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.servers.modbus.lobby.AGAIN_S", 0.01)
+    told: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: told.append(context))
+    server = await serve(bench, authority)
+    secure = client_context(authority, authority.issue("op", utf8("Operator")))
+    accept, full = socket.socket.accept, OSError(errno.EMFILE, "too many open files")
+
+    def refuse(sock: socket.socket) -> None:
+        monkeypatch.setattr(socket.socket, "accept", accept)
+        raise full
+
+    monkeypatch.setattr(socket.socket, "accept", refuse)
+    operator = await connect(bench, server, secure)
+    assert await operator.ask(read(1000, 1)) == bytes((3, 2, 0, 7))
+    assert [context["exception"] for context in told] == [full]
 
 
 async def test_M09_a_secure_client_that_never_reads_is_closed(bench: Bench, authority: Authority) -> None:

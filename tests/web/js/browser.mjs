@@ -1,17 +1,17 @@
-// One scenario in a real browser: node browser.mjs CHROMIUM BASE SCENARIO. The scenario may ask the test for things that
-// happen elsewhere ("the source goes down"): a line out, a line back. Exit code 0: everything held.
+// One scenario in a real browser: node browser.mjs CHROMIUM BASE FILE SCENARIO. The scenario may ask the test for things
+// that happen elsewhere ("the source goes down"): a line out, a line back. Exit code 0: everything held.
 
 import { createInterface } from "node:readline";
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import assert from "node:assert/strict";
 import { chromium } from "playwright-core";
-import * as scenarios from "./scenarios.mjs";
 
 const PASSWORDS = { vera: "viewers look on", oskar: "operators do it", adam: "admins may all" };
 const QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
   "--disable-component-update", "--disable-sync"];
-const [, , executablePath, base, name] = process.argv;
+const [, , executablePath, base, file, name] = process.argv;
+const scenarios = await import(`./${file}`);
 
 const answers = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 const browser = await chromium.launch({ executablePath, args: QUIET });

@@ -4,6 +4,7 @@ import { get, post } from "./api.js";
 import { badge, duration, fill, h, moment, patch, sentence, setText, shown, withUnit, AUTHORITY, STATUS } from "./dom.js";
 import { confirmed } from "./confirm.js";
 import { input } from "./point.js";
+import { reasons } from "./zones.js";
 
 const ENDS = [[900, "15 minutes"], [3600, "1 hour"], [4 * 3600, "4 hours"], [12 * 3600, "12 hours"], [24 * 3600, "24 hours"]];
 const RESULTS = { running: "warn", done: "ok", failed: "bad", unknown: "bad", "never run": "off" };
@@ -35,7 +36,7 @@ class Commands {
       app.live.on("anew", () => this.load()),
     ];
     this.second = setInterval(() => { for (const card of this.cards.values()) card.countdown(); }, 1000);
-    this.fresh = setInterval(() => this.fire(), 5000);
+    this.fresh = setInterval(() => this.fire(), 2000);
   }
 
   leave() {
@@ -151,7 +152,7 @@ class Card {
       h("dt", {}, "In force"), h("dd", {}, receipt.applied === undefined ? "not known" : withUnit(receipt.applied, command.unit)),
       h("dt", {}, "Allowed"), h("dd", {}, allowed(command)),
       h("dt", {}, "Default"), h("dd", {}, withUnit(command.default, command.unit)));
-    setText(this.reason, [command.obstacle, receipt.error_text].filter(Boolean).map(sentence).join(" "));
+    setText(this.reason, reasons(command).join(" "));
     this.reason.hidden = !this.reason.textContent;
     const used = command.slots.filter((slot) => slot && slot.value !== null).length;
     setText(this.used, used ? `${used} in use` : "all empty");
@@ -210,6 +211,7 @@ class Card {
       `Allowed: ${allowed(command)}.`,
       `It ends in ${duration(seconds)}, at ${moment(ends() * 1000)}.`,
       command.winner && command.winner < slot ? `Slot ${command.winner} rules over it: the value takes effect when that one is released.` : null,
+      command.winner > slot ? `Slot ${command.winner} (${withUnit(command.value, command.unit)}, ${command.slots[command.winner - 1].origin}) is overruled until then.` : null,
       command.dry_run ? "Dry run: nothing is sent." : "The product is told at once; watch until it is in force.",
     ];
     if (!await confirmed("Write this value?", lines, "Write")) return;

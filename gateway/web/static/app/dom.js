@@ -120,6 +120,11 @@ export function duration(seconds) {
   return `${Math.floor(whole / 86400)} d ${Math.floor((whole % 86400) / 3600)} h`;
 }
 
+// In one unit, for a narrow column.
+export function roughly(seconds) {
+  return duration(seconds).replace(/^(\d+ (?:min|h|d)) .*/, "$1");
+}
+
 // A time of day, with its date when that is another day.
 export function clock(unixSeconds) {
   const date = new Date(unixSeconds * 1000);

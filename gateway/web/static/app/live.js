@@ -69,11 +69,9 @@ export class Live extends EventTarget {
   #take(kind, event) {
     const detail = JSON.parse(event.data);
     this.#heard = Date.now();
+    this.asOf = new Date();
     if (this.lost) this.#say(false);
-    if (kind === "tick") {
-      this.#last = event.lastEventId;
-      this.asOf = new Date();
-    }
+    if (kind === "tick") this.#last = event.lastEventId;
     if (kind === "bye") location.reload();
     if (kind === "hello") this.#greeted(detail);
     if (kind === "structure") this.#generation = detail.generation;

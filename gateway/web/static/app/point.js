@@ -30,7 +30,7 @@ function described(point) {
   return [
     h("p.now", {}, h("strong.big", {}, withUnit(point.value, point.unit, point.text)), " ", badge(level, text),
       point.age_s === null ? null : h("span.hint", {}, ` ${duration(point.age_s)} old`)),
-    point.reason ? h("p.reason", {}, sentence(point.reason)) : null,
+    point.reason ? h("p.why", {}, sentence(point.reason)) : null,
     point.description ? h("p", {}, sentence(point.description)) : null,
     addresses(point), origin(point.origin),
     point.forced_by ? h("p.now", {}, badge("grave", `Out of service: set by ${point.forced_by.user || "somebody"}, ends in ${duration(point.forced_by.left_s)}.`)) : null,

@@ -1,7 +1,7 @@
 // Every point in one table of which only the visible rows exist; searched and filtered here, changed by the stream.
 
 import { get } from "./api.js";
-import { badge, bacnetText, duration, fill, h, modbusText, plural, setText, shown, QUALITY } from "./dom.js";
+import { badge, bacnetText, fill, h, modbusText, plural, roughly, setText, shown, QUALITY } from "./dom.js";
 
 const ROW_PX = 38;
 const PAGE = 1000;
@@ -193,7 +193,7 @@ class Points {
     let told = "";
     const showAge = () => {
       const seconds = point.age_s === null ? null : point.age_s + (Date.now() - point.at) / 1000;
-      setText(age, seconds === null ? "never" : duration(seconds));
+      setText(age, seconds === null ? "never" : roughly(seconds));
     };
     const refresh = () => {
       setText(value, shown(point.value, point.text));

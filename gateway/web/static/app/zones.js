@@ -1,7 +1,7 @@
 // A card for each zone: what it draws, against which limit, who holds that, for how long, and what became of it.
 
 import { get } from "./api.js";
-import { badge, duration, fill, h, number, patch, plural, sentence, setText, shown, withUnit, AUTHORITY, STATUS } from "./dom.js";
+import { badge, duration, fill, h, number, patch, plural, sentence, setText, shown, withUnit, AUTHORITY, QUALITY, STATUS } from "./dom.js";
 import { chart, HOUR_S } from "./chart.js";
 
 const REDRAW_MS = 5000;
@@ -157,7 +157,7 @@ class Card {
   figureText(element, value) {
     if (!value) return;
     patch(element, shown(value.value, value.text), value.unit && value.value !== null ? h("small", {}, ` ${value.unit}`) : null,
-      value.quality === "good" ? null : badge(value.quality === "stale" ? "warn" : "bad", value.quality.replace("_", " ")));
+      value.forced ? badge("grave", "out of service") : value.quality === "good" ? null : badge(...(QUALITY[value.quality] || ["bad", value.quality])));
     element.title = value.reason || "";
   }
 
@@ -183,7 +183,6 @@ class Card {
     const applied = receipt.applied === undefined ? "not known" : withUnit(receipt.applied, command.unit);
     const left = h("span.left", { data: { left: holder && holder.left_s !== null ? String(holder.left_s) : "", at: String(command.at) } });
     showLeft(left);
-    const failed = receipt.error_text ? h("p.hint.reason", {}, sentence(receipt.error_text)) : null;
     return h("div.limit", {},
       h("div.limit-head", {}, h("h3", {}, command.description || command.point.split("/").at(-1)),
         badge(STATUS[status] || "warn", status),
@@ -194,7 +193,7 @@ class Card {
         h("dt", {}, "Asked"), h("dd", {}, asked),
         h("dt", {}, "In force"), h("dd", {}, applied, this.share(command, receipt.applied)),
         h("dt", {}, "Held by"), h("dd", {}, holder ? `slot ${holder.slot} · ${holder.origin}` : "nobody", left)),
-      failed, command.obstacle ? h("p.hint.reason", {}, sentence(command.obstacle)) : null,
+      reasons(command).map((reason) => h("p.hint.reason", {}, reason)),
       h("div.row", {}, h("a.button.small", { href: `#commands?point=${encodeURIComponent(command.point)}` },
         this.view.app.mayCommand ? "Write or release" : "Show all slots")));
   }
@@ -260,6 +259,10 @@ class Card {
     const lines = this.wanted.map((line) => ({ ...line, rows: within(this.view.lines.get(line.point) || [], now) }));
     if (lines.length) patch(this.figure, chart(lines, lines[0].unit, now, this.figure.clientWidth));
   }
+}
+
+export function reasons(command) {
+  return [...new Set([command.obstacle, command.receipt.error_text].filter(Boolean).map(sentence))];
 }
 
 function showLeft(left) {
