@@ -6,6 +6,11 @@ import os
 from collections.abc import Generator
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("loaded", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("loaded")
+"""How long an example takes says how busy the machine is, and nothing of what is tested."""
 
 
 @pytest.hookimpl(wrapper=True)

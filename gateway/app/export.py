@@ -22,7 +22,11 @@ from gateway.store import ADDRESSES
 
 
 def map_spec(plant: Plant, bacnet: BacnetServer | None, wall: float) -> MapSpec:
-    """What a gateway serves, running or only built; `wall` is the time of the export."""
+    """What a gateway serves, running or only built; `wall` is the time of the export.
+
+    Raises:
+        RuntimeError: the map of a running gateway changed meanwhile, if this is done in another thread.
+    """
     modbus, own = plant.site.config.modbus, plant.site.config.bacnet
     head = MapHead(
         plant.site.config.site,
@@ -41,9 +45,11 @@ def map_spec(plant: Plant, bacnet: BacnetServer | None, wall: float) -> MapSpec:
             row = point_row(placed, placed.name, device, None, 0.0)
             row = row if modbus is not None else {**row, "modbus": None, "modbus_also": []}
             points.append(MapPoint(placed, twins_of(placed, device), row))
+    objects = [] if bacnet is None else [_object(one) for one in bacnet.describe()]
+    if f"{plant.map_hash():016x}" != head.map_hash:
+        raise RuntimeError("the map changed while it was written down")
     if bacnet is None:
         return MapSpec(head, points)
-    objects = [_object(one) for one in bacnet.describe()]
     units = {one.unit: UNIT_NAMES.get(one.unit, f"unit {one.unit}") for one in objects if one.unit is not None}
     return MapSpec(head, points, objects, _facts(plant, bacnet, objects), units)
 

@@ -131,6 +131,8 @@ class KeptFiles:
             said = await asyncio.to_thread(mend, self._serving.site.state_dir)
         except OSError as error:
             said = [f"a damaged file of the published map cannot be written: {error.strerror}"]
+        except ConfigError as error:
+            said = [str(fault) for fault in error.faults]
         if said:
             self._serving.alarms.set(MENDED, "; ".join(said))
         if self._earlier or not self._files:

@@ -47,6 +47,8 @@ LIVE_BACNET = {
     *("notification_classes", "cov_per_peer", "cov_total"),
 }
 """What a BACnet server takes over without its clients noticing."""
+BACNET_ALARMS = "bacnet."
+"""How the keys of a BACnet server's alarms begin."""
 RETRY_S = 5.0
 """How often a server is tried again that could not listen after a reload."""
 log = structlog.get_logger("gateway")
@@ -319,6 +321,9 @@ class Listeners:
         if server is not None:
             self.bacnet = None
             await server.stop()
+            for alarm in self._plant.alarms.texts():
+                if alarm.startswith(BACNET_ALARMS):
+                    self._plant.alarms.clear(alarm)  # nobody else would; a server that still finds it tells it again
         ports.free(BACNET)
         await self._serve_bacnet()
 

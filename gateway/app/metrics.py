@@ -90,11 +90,7 @@ class Metrics(Collector):
         yield _histogram("loop_lag_seconds", "how late the event loop is", [((), plant.lag.histogram)])
         yield _gauge("loop_lag_worst_seconds", "the longest of the last minute", plant.lag.worst_s)
         yield _counter("loop_overruns", "times that the loop was late by more than 100 ms", [((), plant.lag.overruns)])
-        qualities = Counter(
-            plant.table.sample(index).quality
-            for index, spec in enumerate(plant.table.specs)
-            if not spec.optional or plant.table.seen(index)
-        )
+        qualities = plant.table.qualities()
         counts = {(quality.name.lower(),): qualities[quality] for quality in Quality}
         yield _gauges("points", "points by quality", counts.items(), ("quality",))
 

@@ -64,7 +64,7 @@ class Plant:
         self.placed: dict[int, PlacedPoint] = {}
         self.pollers: dict[str, Poller] = {}
         self.observatory, self.lag = observatory_of(self), LoopLag(clock)
-        self._hash: int | None = None
+        self._hash: list[int] = []
         self._save_due = self._quiet = False
 
     def build(self) -> None:
@@ -189,7 +189,7 @@ class Plant:
         for resource in self.inventory.resources.values():
             self.desk.learn(resource)
         self._desk.settle(lost)
-        self._hash = None
+        self._hash = []
         self.vitals.tick()
         return remapped
 
@@ -240,15 +240,19 @@ class Plant:
         self.history.learn(resource, points)
         self.point_alarms.learn(resource)
         self.placed.update(points)
-        self._hash = None
+        self._hash = []
         if not self._quiet:
             self._tell(resource, points)
 
     def map_hash(self) -> int:
-        """64 bits that change when any address changes."""
-        if self._hash is None:
-            self._hash = map_hash({point.name: point for point in self.placed.values()})
-        return self._hash
+        """64 bits that change when any address changes; may be asked from another thread.
+
+        A hash that was begun before a change is kept in a list that nobody looks at any more.
+        """
+        kept = self._hash
+        if not kept:
+            kept.append(map_hash({point.name: point for point in self.placed.values()}))
+        return kept[0]
 
     def _on_dirty(self) -> None:
         """Addresses are saved in the same turn of the loop, before anybody can have read them."""

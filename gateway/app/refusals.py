@@ -10,10 +10,10 @@ SAME_S, MOST = 60.0, 100
 
 
 class Refusals:
-    """Implements `engine.ports.OnRefused`."""
+    """Implements `engine.ports.OnRefused`; `event` is what a record is called."""
 
-    def __init__(self, journal: Journal, clock: Clock) -> None:
-        self._journal, self._clock = journal, clock
+    def __init__(self, journal: Journal, clock: Clock, event: str = "refused") -> None:
+        self._journal, self._clock, self._event = journal, clock, event
         self._seen: set[tuple[str, str, str]] = set()
         self._since = clock.monotonic()
 
@@ -24,4 +24,4 @@ class Refusals:
             self._since = now
         if same not in self._seen and len(self._seen) < MOST:
             self._seen.add(same)
-            self._journal.note({}, (Evidence("refused", place, origin, answer=why),))
+            self._journal.note({}, (Evidence(self._event, place, origin, answer=why),))

@@ -165,17 +165,19 @@ class Upstream:
         self.sources.update({name: sources[name] for name in order})
 
     async def finish(self) -> None:
-        """Lets requests under way end, and logs out of every session that is not used any more."""
-        while self._leaving:
-            name, session, stack = self._leaving[-1]
-            try:
-                async with asyncio.timeout(LOGOUT_S):
-                    if not await session.leave():
-                        self._logins.forget_token(name)
-            except TimeoutError:
-                log.warning("gateway.logout_cut", source=name, reason=f"no answer to a logout within {LOGOUT_S:g} s")
-            self._leaving.pop()
-            await stack.aclose()
+        """Lets requests under way end, and logs out of every session that is not used any more, of all at once."""
+        await asyncio.gather(*map(self._leave, list(self._leaving)))
+
+    async def _leave(self, left: tuple[str, Session, contextlib.AsyncExitStack]) -> None:
+        name, session, stack = left
+        try:
+            async with asyncio.timeout(LOGOUT_S):
+                if not await session.leave():
+                    self._logins.forget_token(name)
+        except TimeoutError:
+            log.warning("gateway.logout_cut", source=name, reason=f"no answer to a logout within {LOGOUT_S:g} s")
+        self._leaving.remove(left)
+        await stack.aclose()
 
     # -- the end -------------------------------------------------------------------------------------------------
 

@@ -16,15 +16,17 @@ from gateway.app.page.downloads import Downloads
 from gateway.app.page.port import Page
 from gateway.app.page.tls import PageTls, page_tls
 from gateway.app.plant import Plant
+from gateway.app.refusals import Refusals
 from gateway.app.upstream import Spawn
 from gateway.config.web import WebConfig
 from gateway.core.priority import Origin
 from gateway.engine.ports import Evidence
 from gateway.export import MapSpec
 from gateway.store.installation import KEY_BYTES, Installation
-from gateway.store.users import NOBODY, User, UserBook, UsersUnreadable
+from gateway.store.users import NOBODY, User, UserBook, UserRefused, UsersUnreadable
 from gateway.telemetry import Recent
 from gateway.web import MetricsRoute
+from gateway.web.ports import Unusable
 from gateway.web.server import PageParts, Terms, WebServer
 
 if TYPE_CHECKING:
@@ -56,7 +58,10 @@ class PageUsers:
 
     def set_password(self, name: str, password: str) -> None:
         """Another password."""
-        self._book.set_password(name, password)
+        try:
+            self._book.set_password(name, password)
+        except UserRefused as error:
+            raise Unusable(str(error)) from error
 
 
 class WebListener:
@@ -65,9 +70,11 @@ class WebListener:
     def __init__(self, plant: Plant, listeners: Listeners, control: Control, spawn: Spawn) -> None:
         self._plant, self._listeners, self._control, self._spawn = plant, listeners, control, spawn
         self._server: WebServer | None = None
+        self._page: Page | None = None
         self._ticking: asyncio.Task[None] | None = None
         self._tls: PageTls | None = None
         self._recent = Recent(plant.clock.wall)
+        self._failures = Refusals(plant.journal, plant.clock, "login_failed")
         self._ended = _ended(plant.journal.restored().get(ENDED))
 
     @property
@@ -98,8 +105,9 @@ class WebListener:
         terms = Terms(config.host, config.port, context, tuple(config.names))
         users = PageUsers(UserBook(plant.site.state_dir))
         downloads = Downloads(self._map, plant.site.state_dir, bacnet=lambda: self._listeners.bacnet is not None)
+        page = Page(plant, self._control.status, downloads, self._recent)
         parts = PageParts(
-            page=Page(plant, self._control.status, downloads, self._recent),
+            page=page,
             users=users,
             audit=self._audit,
             table=plant.table,
@@ -112,7 +120,7 @@ class WebListener:
         metrics = MetricsRoute(Metrics(plant, self._listeners).render, config.metrics_allow)
         server = WebServer(terms, plant.healthy, parts, metrics.answer)
         await server.start()
-        self._server = server
+        self._server, self._page = server, page
         self._recent.begin()
         self._ticking = self._spawn(server.hub.run())
         if self._tls is not None:
@@ -140,6 +148,8 @@ class WebListener:
         """Stops serving."""
         if self._ticking is not None:
             self._ticking.cancel()
+        if self._page is not None:
+            self._page.end()
         if self._server is not None:
             await self._server.stop()
             self._server = None
@@ -159,7 +169,7 @@ class WebListener:
         told = log.warning if event == "login_failed" else log.info
         told(f"page.{event}", user=origin.user, address=origin.client)
         if event == "login_failed":
-            self._plant.refusals(PLACE, origin, f"{text}: {origin.user} from {origin.client}")
+            self._failures(PLACE, origin, f"{text}: {origin.user} from {origin.client}")
         else:
             self._plant.journal.note({}, (Evidence(event, PLACE, origin, answer=text),))
 

@@ -226,7 +226,8 @@ def _truths(case: Case, row: Mapping[str, Any], basis: Expected | None) -> list[
     if case.reading is not None:
         text = row.get("text")
         if not _read(case.reading, row["value"], text):
-            faults.append(f"a person read {case.reading.value}, and the gateway serves {text or row['value']}")
+            served = text or _text(row["value"], basis is not None and basis.hidden)
+            faults.append(f"a person read {case.reading.value}, and the gateway serves {served}")
         elif not case.strict:
             return faults
     if case.difference is not None and (case.strict or case.difference.proven):

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.checkout.truth import Answers, Change, Data, Expected, Truth
+from gateway.checkout.paths import Data
+from gateway.checkout.truth import Answers, Change, Expected, Truth
 
 FITS = 0.5
 """A mapping that finds a value for this part of its points speaks of these answers."""
@@ -23,6 +24,10 @@ class Difference:
 
     text: str
     proven: bool
+
+
+def _nobody(_name: str) -> bool:
+    return False
 
 
 def numbers_changed(document: Any) -> Any:
@@ -68,13 +73,18 @@ def fit(source: str, kinds: Data, answers: Answers) -> float:
     return sum(found.values()) / len(found) if found else 0.0
 
 
-def differences(source: str, mine: Data, other: Data, answers: Answers) -> dict[str, Difference]:
-    """By point name, what `mine` makes of the answers and `other` does not, of the points that both have."""
+def differences(
+    source: str, mine: Data, other: Data, answers: Answers, personal: Callable[[str], bool] = _nobody
+) -> dict[str, Difference]:
+    """By point name, what `mine` makes of the answers and `other` does not, of the points that both have.
+
+    `personal` says whether a member's name is about a person: its value stands in no text.
+    """
     found: dict[str, Difference] = {}
     equal: set[str] = set()
     for change in CHANGES:
-        one = Truth(source, mine, answers, change).values(_nobody)
-        two = Truth(source, other, answers, change).values(_nobody)
+        one = Truth(source, mine, answers, change).values(personal)
+        two = Truth(source, other, answers, change).values(personal)
         for name in one.keys() & two.keys():
             if name in found and found[name].proven:
                 continue
@@ -100,6 +110,8 @@ def _same(one: Expected, two: Expected) -> bool:
 
 
 def _said(expected: Expected) -> str:
+    if isinstance(expected.value, str) and expected.value.startswith("("):  # a commandable point, with all that decides
+        return f"{expected.where} with another path, scale, default, none_when or verify"
     value = "no value" if expected.value is None else "<hidden>" if expected.hidden else str(expected.value)[:80]
     return f"{value} from {expected.where}" if expected.where else value
 
@@ -118,7 +130,3 @@ def _written(source: str, mine: Data, other: Data, answers: Answers) -> Iterator
                 text = f"its {' and '.join(apart)} differ from the reference's, and no answer proves either"
                 ends = f"/{point}", f"/{point}.applied"
                 yield from ((n, text) for n in names if n.startswith(f"{source}/{kind}/") and n.endswith(ends))
-
-
-def _nobody(_name: str) -> bool:
-    return False

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.checkout.judge import Case, Reading, Result, judge
+from gateway.checkout.paths import Data
 from gateway.checkout.probe import FITS, Difference, differences, fit
 from gateway.checkout.reading import Servers, read_objects, read_registers
 from gateway.checkout.sheet import Line
-from gateway.checkout.truth import Data, Expected, Truth
+from gateway.checkout.truth import Expected, Truth
 
 ROUNDS = 4
 BETWEEN_S = 0.7
@@ -147,6 +148,6 @@ async def _apart(wanted: Wanted, ask: Ask, outcome: Outcome) -> tuple[dict[str, 
         if chosen is None or (not chosen.named and best < FITS):
             continue
         outcome.references[source.name] = chosen.name
-        found |= differences(source.name, source.kinds, chosen.kinds, said)
+        found |= differences(source.name, source.kinds, chosen.kinds, said, wanted.personal)
         strict |= {source.name} if chosen.named else set()
     return found, strict

@@ -13,15 +13,11 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
-import jmespath
-from jmespath.exceptions import JMESPathError
+from gateway.checkout.paths import KEY, NOT_ASKED, Data, ask, json_text, pairs_of, path_text, sort_of
 
-Data = Mapping[str, Any]
 Answers = Mapping[str, Mapping[str, Any]]
 Change = Callable[[Any], Any]
-KEY = "@key"
 _PLACE = re.compile(r"\{([a-z_.]+)\}")
-_NOT_ASKED = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +34,10 @@ class Expected:
     enum: Mapping[str, int] | None = None
 
 
-@dataclass(slots=True)
+NOTHING = Expected(None, "the gateway makes it itself")
+
+
+@dataclass(slots=True, eq=False)
 class _Item:
     """One resource as the JSON has it."""
 
@@ -60,6 +59,7 @@ class Truth:
         self._done: dict[str, Expected] = {}
         self._bulk: dict[tuple[str, str], dict[str, Any]] = {}
         self._changed: dict[tuple[int, str], Any] = {}
+        self._members: dict[tuple[str, str], list[str] | None] = {}
         self._personal: Callable[[str], bool] = lambda _name: False
 
     def values(self, personal: Callable[[str], bool]) -> dict[str, Expected]:
@@ -89,9 +89,9 @@ class Truth:
             return [_Item("", "")]
         document = self._answer(where["get"])
         found = []
-        for key, item in _pairs(ask(where.get("items", "@"), document)):
-            ident = key if where["id"] == KEY else _text(ask(where["id"], item))
-            name = _text(ask(where.get("name"), item)) if where.get("name") is not None else None
+        for key, item in pairs_of(ask(where.get("items", "@"), document)):
+            ident = key if where["id"] == KEY else json_text(ask(where["id"], item))
+            name = json_text(ask(where.get("name"), item)) if where.get("name") is not None else None
             if ident is not None:
                 found.append(_Item(name or f"#{ident}", ident))
         names = [item.name for item in found]
@@ -100,8 +100,8 @@ class Truth:
     def _children(self, data: Data, outer: _Item) -> Iterator[_Item]:
         read = data["from"]
         document = self._document(data["within"], outer, read)
-        for key, item in _pairs(ask(data["items"], document)):
-            ident = key if data["id"] == KEY else _text(ask(data["id"], item))
+        for key, item in pairs_of(ask(data["items"], document)):
+            ident = key if data["id"] == KEY else json_text(ask(data["id"], item))
             if ident is not None:
                 yield _Item(f"{outer.name}#{ident}", ident, outer, {read: item}, outer.age_s)
 
@@ -113,16 +113,16 @@ class Truth:
     # -- documents -----------------------------------------------------------------------------------------------
 
     def _answer(self, path: str) -> Any:
-        """The document of a GET, _NOT_ASKED when the gateway never asked for it."""
+        """The document of a GET, NOT_ASKED when the gateway never asked for it."""
         found = self._answers.get(path)
-        return _NOT_ASKED if found is None else found["document"]
+        return NOT_ASKED if found is None else found["document"]
 
     def _document(self, kind: str, item: _Item, read: str) -> Any:
         if read in item.inner:
             return item.inner[read]
         spec = (self._kinds[kind].get("reads") or {}).get(read)
         if spec is None:
-            return _NOT_ASKED
+            return NOT_ASKED
         path = self._asked(spec["get"], item)
         item.age_s = self._answers[path]["age_s"] if path in self._answers else None
         if "items" not in spec:
@@ -130,10 +130,10 @@ class Truth:
         parts = self._bulk.get((kind, read))
         if parts is None:
             document = self._answer(path)
-            pairs = _pairs(ask(spec["items"], document))
-            keyed = [(k if spec["match"] == KEY else _text(ask(spec["match"], one)), one) for k, one in pairs]
+            pairs = pairs_of(ask(spec["items"], document))
+            keyed = [(k if spec["match"] == KEY else json_text(ask(spec["match"], one)), one) for k, one in pairs]
             parts = self._bulk[kind, read] = {ident: one for ident, one in keyed if ident is not None}
-        return parts.get(item.id, _NOT_ASKED)
+        return parts.get(item.id, NOT_ASKED)
 
     @staticmethod
     def _asked(path: str, item: _Item) -> str:
@@ -166,8 +166,8 @@ class Truth:
         spec = (self._kinds[kind].get("reads") or {}).get(read) or {}
         outer = self._kinds[kind].get("within")
         get = f"GET {self._asked(spec['get'], item)}" if "get" in spec else f"the {read} of its {outer}"
-        where = f"{get} `{_path_text(said['path'])}`"
-        if document is _NOT_ASKED:
+        where = f"{get} `{path_text(said['path'])}`"
+        if document is NOT_ASKED:
             return Expected(None, f"there is no answer to {get} for it", None, where)
         if self._change is not None:
             key = (id(document), read)
@@ -175,7 +175,7 @@ class Truth:
                 self._changed[key] = self._change(document)
             document = self._changed[key]
         raw = ask(said["path"], document)
-        hidden = any(self._personal(word) for word in re.findall(r"[A-Za-z_]\w*", _path_text(said["path"])))
+        hidden = any(self._personal(word) for word in re.findall(r"[A-Za-z_]\w*", path_text(said["path"])))
         value, why = self._value(kind, item, said, document, raw)
         enum = {str(text): int(code) for text, code in (said.get("enum") or {}).items() if code is not None} or None
         return Expected(value, why, item.age_s, where, hidden, enum)
@@ -193,7 +193,7 @@ class Truth:
             return absent, "" if absent is not None else "the answer has no such member"
         if said.get("enum"):
             codes = {str(text): code for text, code in said["enum"].items()}
-            code = codes.get(_text(raw) or "")
+            code = codes.get(json_text(raw) or "")
             return (0, "unknown text") if code is None else (code, "")
         wanted = sort_of(said)
         if wanted == "bool":
@@ -270,12 +270,17 @@ class Truth:
         return inner if self._kinds[of].get("within") == kind else list(self._items[of])
 
     def _member_ids(self, kind: str, item: _Item) -> list[str] | None:
+        if (kind, item.id) not in self._members:
+            self._members[kind, item.id] = self._listed(kind, item)
+        return self._members[kind, item.id]
+
+    def _listed(self, kind: str, item: _Item) -> list[str] | None:
         members = self._kinds[kind]["members"]
         document = self._answer(self._asked(members["get"], item))
-        if document is _NOT_ASKED:
+        if document is NOT_ASKED:
             return None
-        pairs = _pairs(ask(members.get("items", "@"), document))
-        found = [key if members["id"] == KEY else _text(ask(members["id"], one)) for key, one in pairs]
+        pairs = pairs_of(ask(members.get("items", "@"), document))
+        found = [key if members["id"] == KEY else json_text(ask(members["id"], one)) for key, one in pairs]
         return [ident for ident in found if ident is not None]
 
     def _member_of(self, point: str, kind: str, item: _Item) -> Expected:
@@ -288,52 +293,3 @@ class Truth:
             if item.id in (self._member_ids(point, group) or ()):
                 return Expected(group.name, "", None, where)
         return Expected(None, f"no {point} lists it", None, where)
-
-
-NOTHING = Expected(None, "the gateway makes it itself")
-
-
-def sort_of(said: Data) -> str:
-    """number, bool, string or enum: what a mapping's point holds, by where it is served."""
-    if said.get("enum"):
-        return "enum"
-    modbus = said.get("modbus")
-    first = modbus[0] if isinstance(modbus, list) and modbus else modbus
-    kind = str(first.get("type", "")) if isinstance(first, Mapping) else ""
-    bacnet = said.get("bacnet")
-    served = str(bacnet.get("object", "")) if isinstance(bacnet, Mapping) else ""
-    if kind in {"bool", "bits"} or (not kind and served.startswith("binary")):
-        return "bool"
-    if kind.startswith("string") or (not kind and served.startswith("character")):
-        return "string"
-    return "number"
-
-
-def ask(path: Any, document: Any) -> Any:
-    """The first of the paths that finds something."""
-    if document is _NOT_ASKED or document is None or path is None:
-        return None
-    for one in path if isinstance(path, list) else [path]:
-        try:
-            found = jmespath.search(one, document)
-        except JMESPathError:
-            continue
-        if found is not None:
-            return found
-    return None
-
-
-def _path_text(path: Any) -> str:
-    return " | ".join(path) if isinstance(path, list) else str(path)
-
-
-def _pairs(items: Any) -> list[tuple[str, Any]]:
-    if isinstance(items, dict):
-        return list(items.items())
-    return [("", item) for item in items] if isinstance(items, list) else []
-
-
-def _text(raw: Any) -> str | None:
-    if isinstance(raw, bool):
-        return "true" if raw else "false"
-    return str(raw) if isinstance(raw, (int, float, str)) else None

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
-import tempfile
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -17,8 +14,9 @@ from cyclopts import Parameter
 from gateway.app import discover as ask
 from gateway.app.load import Site
 from gateway.cli import show
+from gateway.cli.begin import begin, untrusted
 from gateway.cli.codes import DONE, FAULTS, NOT_REACHED, REFUSED, USAGE
-from gateway.cli.starter import Exists, Login, config_text, starter_mapping, write_starter
+from gateway.cli.starter import Login, saved_text, starter_mapping
 from gateway.config import LoadedConfig, load_config
 from gateway.config.strict_yaml import read_yaml
 from gateway.core.errors import ConfigError, Fault
@@ -80,8 +78,10 @@ def discover(
         if username is None or password_file is None or write is None:
             show.err.print("with --url say --username, --password-file and --write FOLDER too")
             return USAGE
+        if url.startswith("https:") and ca_file is None and fingerprint is None:
+            return untrusted(name or product, url)
         login = Login(name or product, url, username, password_file, ca_file, fingerprint)
-        return _begin(login, product, write)
+        return begin(login, product, write)
     if write is not None:
         show.err.print("--write is for a product that no config.yaml names yet: say its --url too")
         return USAGE
@@ -112,48 +112,10 @@ def discover(
     return code
 
 
-def _begin(login: Login, product: str, folder: Path) -> int:
-    """Asks a product that no configuration names yet, and writes the first files of a site."""
-    from gateway.cli.demo import mapping_folder
-
-    new = ("config.yaml", f"mappings/{login.name}-site.yaml", "answers.json")
-    if there := [name for name in new if (folder / name).exists()]:  # before anybody logs in
-        show.err.print(show.clean(f"{', '.join(there)}: exists already in {folder}, and nothing is overwritten"))
-        return USAGE
-    with tempfile.TemporaryDirectory(prefix="evce-gateway-") as place:
-        file = Path(place) / "config.yaml"
-        nothing = ask.SourceAnswers(login.name, product, "")
-        text = config_text(login, nothing, "none.yaml", Path(place)).replace("state_dir: state", f"state_dir: {place}")
-        file.write_text(text, encoding="utf-8")
-        loaded, faults = load_config(file)
-        if loaded is None or faults:
-            raise ConfigError([replace(fault, file="--url", line=0, col=0) for fault in faults])
-        (found,) = asyncio.run(ask.discover(loaded, loaded.config.sources))
-    if found.problem:
-        show.err.print(show.clean(f"{login.url}: {found.problem}"))
-        return NOT_REACHED
-    try:
-        written = write_starter(folder, login, found, mapping_folder(), _saved([found]))
-    except Exists as error:
-        show.err.print(show.clean(error))
-        return USAGE
-    counted = Counter(item.kind for item in found.resources)
-    for kind, count in counted.items():
-        show.out.print(show.clean(f"found {count} {kind}{'s' * (count != 1)}"))
-    for path, said in written:
-        show.out.print(show.clean(f"wrote {path}: {said}"))
-    return DONE
-
-
-def _saved(found: Sequence[ask.SourceAnswers]) -> str:
-    """The answers as a file holds them."""
-    return json.dumps({"sources": [asdict(item) for item in found]}, indent=1, ensure_ascii=False) + "\n"
-
-
 def _shown(found: Sequence[ask.SourceAnswers], save: Path | None, *, json_: bool) -> int:
     """Prints and stores; the exit code says how many sources were reached."""
     if save is not None:
-        _store(save, _saved(found))
+        _store(save, saved_text(found))
     if json_:
         show.show_json({"sources": [_source_data(item) for item in found]})
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -176,6 +176,11 @@ def write_starter(
     except OSError as error:
         raise ConfigError([Fault(str(error.filename), 0, 0, "", f"cannot be written: {error.strerror}")]) from error
     return [(folder / name, said) for name, (_, said) in new.items()]
+
+
+def saved_text(found: Sequence[SourceAnswers]) -> str:
+    """The answers as a file holds them."""
+    return json.dumps({"sources": [asdict(item) for item in found]}, indent=1, ensure_ascii=False) + "\n"
 
 
 def _relative(file: Path, folder: Path) -> str:

@@ -1,7 +1,7 @@
 """When a point is in alarm: event states, and the two algorithms that decide (ASHRAE 135 clauses 13.2 and 13.3).
 
 Rules of this file: pure, `now` comes in; a state lasts until something else held for the whole delay; only a value that
-cannot be trusted is a fault, at once, and back to normal at once.
+cannot be trusted is a fault, at once, again when it is for another cause, and back to normal at once.
 """
 
 from __future__ import annotations
@@ -25,6 +25,16 @@ class EventState(IntEnum):
     OFF_NORMAL = 2
     HIGH_LIMIT = 3
     LOW_LIMIT = 4
+
+
+class Distrust(IntEnum):
+    """Why a value cannot be trusted."""
+
+    NONE = 0
+    NO_ANSWER = 1
+    OUT_OF_RANGE = 2
+    MISCONFIGURED = 3
+    UNKNOWN_STATE = 4
 
 
 class Transition(IntEnum):
@@ -66,7 +76,7 @@ class Reading(NamedTuple):
     """A point as the algorithms see it; a limit is None while there is none."""
 
     value: Value | None
-    faulty: bool
+    fault: Distrust
     high: float | None = None
     low: float | None = None
 
@@ -79,19 +89,21 @@ class Detector:
         due: when it may change without a new reading, in the seconds of `now`; infinite if it will not.
     """
 
-    __slots__ = ("_since", "_waiting", "due", "state")
+    __slots__ = ("_fault", "_since", "_waiting", "due", "state")
 
     def __init__(self, state: EventState = EventState.NORMAL) -> None:
         self.state = state
         self.due = math.inf
         self._waiting = state
         self._since = 0.0
+        self._fault: Distrust | None = None  # which one an earlier run left is not known
 
     def look(self, alarm: AlarmSpec, reading: Reading, now: float) -> bool:
         """Takes a reading; returns whether the state changed."""
-        if reading.faulty or self.state is EventState.FAULT:
-            wanted = EventState.FAULT if reading.faulty else EventState.NORMAL
-            changed = wanted is not self.state
+        known, self._fault = self._fault, reading.fault
+        if reading.fault or self.state is EventState.FAULT:
+            wanted = EventState.FAULT if reading.fault else EventState.NORMAL
+            changed = wanted is not self.state or known not in (None, reading.fault)
             self._settle(wanted)
             return changed
         wanted = _judge(alarm, self.state, reading)

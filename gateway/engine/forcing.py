@@ -105,8 +105,6 @@ class Forcing:
             elif not self._table.is_forced(index):
                 self.release(index, GATEWAY, "the point is another one now")
             elif why := self.obstacle(index):
-                self.release(index, GATEWAY, why)
-            elif why := self.obstacle(index):
                 self.release(index, GATEWAY, why)  # a reload made it something that must not be forced
 
     def obstacle(self, index: int) -> str:

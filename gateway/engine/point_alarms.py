@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from gateway.core.alarm import AlarmSpec, Detector, EventState, Reading, Transition, transition_to
+from gateway.core.alarm import AlarmSpec, Detector, Distrust, EventState, Reading, Transition, transition_to
 from gateway.core.errors import AcknowledgedTooLate, AcknowledgeRefused
 from gateway.core.point import Factor, PointSpec
 from gateway.core.priority import Origin
-from gateway.core.value import GOOD, Sample, Value, ValueKind
+from gateway.core.value import BAD, CONFIG_ERROR, GOOD, Sample, Value, ValueKind
 from gateway.engine.alarms import Alarms
 from gateway.engine.ports import Clock, Evidence, Journal
 from gateway.engine.resource import Resource
@@ -273,10 +273,8 @@ class PointAlarms:
             self._waiting.pop(alarm, None)
 
     def _reading(self, alarm: PointAlarm, sample: Sample) -> Reading:
-        unknown = alarm.point.kind is ValueKind.ENUM and sample.value == 0
-        return Reading(
-            sample.value, sample.quality is not GOOD or unknown, self.limit(alarm, "high"), self.limit(alarm, "low")
-        )
+        high, low = self.limit(alarm, "high"), self.limit(alarm, "low")
+        return Reading(sample.value, _distrust(alarm.point, sample), high, low)
 
     def limit(self, alarm: PointAlarm, which: str) -> float | None:
         """An alarm's `high` or `low` limit as it is now, in the point's unit; None while there is none."""
@@ -356,6 +354,16 @@ class PointAlarms:
         alarm.off_normal, alarm.told = EventState(saved["off_normal"]), EventState(saved["told"])
 
 
+def _distrust(point: PointSpec, sample: Sample) -> Distrust:
+    if sample.quality is CONFIG_ERROR:
+        return Distrust.MISCONFIGURED
+    if sample.quality is BAD and sample.reason.startswith("over-range"):
+        return Distrust.OUT_OF_RANGE
+    if sample.quality is not GOOD:
+        return Distrust.NO_ANSWER
+    return Distrust.UNKNOWN_STATE if point.kind is ValueKind.ENUM and sample.value == 0 else Distrust.NONE
+
+
 def _state(alarm: PointAlarm) -> dict[str, Any]:
     """What a restart needs, JSON-ready."""
     return {
@@ -370,16 +378,17 @@ def _state(alarm: PointAlarm) -> dict[str, Any]:
 
 def _text(alarm: PointAlarm, value: Value | None, limit: float | None, reason: str) -> str:
     """The present state in words, with the name as it is now."""
-    shown = _words(alarm.point, value)
-    what = alarm.spec.text or alarm.point.description or alarm.point.name
-    said = {
-        EventState.NORMAL: f"{what}: back to normal, {shown}",
-        EventState.FAULT: f"{what}: no reliable value: {reason}",
-        EventState.OFF_NORMAL: f"{what}: {shown}",
-        EventState.HIGH_LIMIT: f"{what}: {shown} is above {_words(alarm.point, limit)}",
-        EventState.LOW_LIMIT: f"{what}: {shown} is below {_words(alarm.point, limit)}",
-    }[alarm.state]
-    text = "".join(char if char.isprintable() else "_" for char in f"{alarm.label}: {said}")
+    point, state = alarm.point, alarm.state
+    if state is EventState.FAULT:
+        said = f"no reliable value: {reason}"
+    elif state is EventState.NORMAL:
+        said = f"back to normal, {_words(point, value)}"
+    else:
+        beyond = {EventState.HIGH_LIMIT: " is above ", EventState.LOW_LIMIT: " is below "}.get(state)
+        said = _words(point, value) + (f"{beyond}{_words(point, limit)}" if beyond else "")
+    text = f"{alarm.label}: {alarm.spec.text or point.description or point.name}: {said}"
+    if not text.isprintable():
+        text = "".join(char if char.isprintable() else "_" for char in text)
     return text if len(text) <= LONGEST_TEXT else text[: LONGEST_TEXT - 3] + "..."
 
 

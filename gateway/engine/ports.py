@@ -51,7 +51,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What a GET was answered, decoded, and the (monotonic) time it came; None where the mapping takes a status for it."""
+    """What a GET was answered, decoded (None where the mapping allows none), and the monotonic time it came."""
 
     document: Any
     time: float

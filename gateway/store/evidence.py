@@ -6,6 +6,7 @@ import contextlib
 import csv
 import os
 import sqlite3
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,11 +50,15 @@ class EvidenceBook:
         self._recent, self.head = _recent(folder / STATE)  # before the files: what moves meanwhile is met twice
         self._segments: list[Segment] = segments(folder)
 
-    def lines(self) -> Iterator[str]:
-        """Oldest first; raises BrokenLine where a file cannot be read."""
+    def lines(self, first: int = 0, last: int = sys.maxsize) -> Iterator[str]:
+        """Oldest first; raises BrokenLine where a file cannot be read.
+
+        Files that hold none of the records `first` to `last` are not opened.
+        """
         done = 0
         for segment in self._segments:
-            yield from segment.lines()
+            if first <= segment.last and segment.first <= last:
+                yield from segment.lines()
             done = segment.last
         yield from (line for seq, line in self._recent if seq > done)
 

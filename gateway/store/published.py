@@ -152,12 +152,12 @@ def _save(path: Path, head: Mapping[str, Any], points: Sequence[ServedPoint]) ->
     """One point a line, so that two maps can be compared by any tool; the digest is over everything but itself."""
     rows = ",\n".join(json.dumps(point_data(point), separators=(",", ":")) for point in points)
     body = f'{json.dumps({"version": VERSION, **head})[1:-1]},\n"points": [\n{rows}\n]'
-    text = f'{{"digest": "{_digest(body)}",\n{body}}}\n'
+    content = f'{{"digest": "{_digest(body)}",\n{body}}}\n'.encode()
     copy = path.with_name(path.name + COPY)
-    if path.exists() and copy.exists() and path.read_text("utf-8") == text == copy.read_text("utf-8"):
+    if path.exists() and copy.exists() and path.read_bytes() == content == copy.read_bytes():
         return
-    replace(copy, text, 0o600)
-    replace(path, text, 0o600)
+    replace(copy, content, 0o600)
+    replace(path, content, 0o600)
 
 
 def _digest(body: str) -> str:

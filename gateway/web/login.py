@@ -76,9 +76,7 @@ class Login:
         """The user this password belongs to, or the refusal."""
         address = address_of(request)
         if wait_s := self._throttle.wait_s(address, name):
-            response = failure(429, f"too many wrong passwords: try again in {math.ceil(wait_s)} s")
-            response.headers["Retry-After"] = str(math.ceil(wait_s))
-            return response
+            return _later("too many wrong passwords", wait_s)
         self._throttle.tries(address, name)
         user = self._users.find(name)
         account = user or self._users.nobody()
@@ -89,6 +87,8 @@ class Login:
             self._audit("login_failed", Origin("page", address, known), WRONG)
             return failure(401, WRONG)
         self._throttle.succeeded(address, name)
+        if wait_s := self._throttle.begins(name):
+            return _later("too many logins of this user", wait_s)
         return user
 
     async def _logout(self, request: web.Request) -> web.Response:
@@ -127,3 +127,9 @@ class Login:
             "token_left_s": max(int(session.ends - self._clock.wall()), 0),
             **self._about(),
         }
+
+
+def _later(why: str, wait_s: float) -> web.Response:
+    response = failure(429, f"{why}: try again in {math.ceil(wait_s)} s")
+    response.headers["Retry-After"] = str(math.ceil(wait_s))
+    return response

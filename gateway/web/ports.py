@@ -42,7 +42,7 @@ class UserPort(Protocol):
         """An account that costs as much to compare as a real one."""
 
     def set_password(self, name: str, password: str) -> None:
-        """Raises GatewayError in words when the password will not do."""
+        """Raises Unusable in words when the password will not do."""
 
 
 class AuditPort(Protocol):

@@ -6,8 +6,8 @@ time it takes to arrive; the page's own files stand in `static/app` (for users) 
 
 from __future__ import annotations
 
-import asyncio
 import mimetypes
+import os
 import ssl
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -19,6 +19,7 @@ from aiohttp import web
 from gateway.engine.ports import Clock
 from gateway.engine.table import PointTable
 from gateway.web.api import Api
+from gateway.web.door import Door
 from gateway.web.events import Streams
 from gateway.web.guard import SESSION, Guard, Handler, dress, failure, open_to_all, translate
 from gateway.web.hub import Hub
@@ -31,7 +32,6 @@ LARGEST_BODY = 16 * 1024
 LARGEST_LINE, LARGEST_FIELD, MOST_HEADERS = 4096, 8192, 64
 ARRIVES_IN_S = 30.0
 """How long a request may take to arrive, and a connection may stand idle."""
-MOST_CONNECTIONS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,8 @@ class WebServer:
         api = Api(parts.page, parts.users, self.streams, parts.clock.wall)
         self.app = self._application(login, api)
         self._runner: web.AppRunner | None = None
-        self._sweeper: asyncio.TimerHandle | None = None
+        self._door: Door | None = None
+        self._port = 0
 
     def _application(self, login: Login, api: Api) -> web.Application:
         tls = self._terms.context is not None
@@ -97,12 +98,11 @@ class WebServer:
     @property
     def port(self) -> int:
         """The port it listens on, 0 before it does."""
-        addresses = self._runner.addresses if self._runner is not None else []
-        return int(addresses[0][1]) if addresses else 0
+        return self._port
 
     async def start(self) -> None:
         """Binds; raises OSError in words when the address is taken."""
-        self._runner = web.AppRunner(
+        runner = web.AppRunner(
             self.app,
             access_log=None,
             handle_signals=False,
@@ -112,35 +112,29 @@ class WebServer:
             max_field_size=LARGEST_FIELD,
             max_headers=MOST_HEADERS,
         )
-        await self._runner.setup()
+        await runner.setup()
+        if runner.server is None:
+            raise RuntimeError("a runner that was set up has a server")
+        door = Door(runner.server, self._terms.context, lambda: self.streams.connections)
         host, port = self._terms.host, self._terms.port
         try:
-            await web.TCPSite(self._runner, host, port, ssl_context=self._terms.context).start()
+            self._port = door.open(host, port)
         except OSError as error:
-            await self._runner.cleanup()
-            self._runner = None
-            raise OSError(error.errno, f"web: cannot listen on {host}:{port}: {error.strerror}") from error
-        self._watch()
+            await runner.cleanup()
+            why = os.strerror(error.errno or 0).lower()
+            raise OSError(error.errno, f"web: cannot listen on {host}:{port}: {why}") from error
+        self._runner, self._door = runner, door
 
     async def stop(self) -> None:
         """Ends every stream and stops serving."""
         self.streams.stop()
         await self.hub.end()
-        if self._sweeper is not None:
-            self._sweeper.cancel()
+        if self._door is not None:
+            await self._door.close()
+            self._door, self._port = None, 0
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
-
-    def _watch(self) -> None:
-        """Closes the oldest connections beyond the cap, once a second; streams, which have a cap of their own, stay."""
-        server = self._runner.server if self._runner is not None else None
-        if server is None:
-            return
-        streams = self.streams.connections
-        for connection in [one for one in server.connections if one not in streams][:-MOST_CONNECTIONS]:
-            connection.force_close()
-        self._sweeper = asyncio.get_running_loop().call_later(1.0, self._watch)
 
     async def _health(self, _request: web.Request) -> web.Response:
         healthy = self._healthy()

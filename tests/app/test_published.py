@@ -20,7 +20,7 @@ from gateway.app.kept import site_to_run
 from gateway.app.published import publish_running
 from gateway.cli import main
 from gateway.core.errors import ConfigError
-from gateway.store.published import load_accepted, load_published, point_data
+from gateway.store.published import load_accepted, load_published, point_data, save_accepted
 from tests.site import DIALECTS, MAPPINGS, Running, running_site, until
 
 POINT = "evce/zone/Zone A/power"
@@ -229,6 +229,36 @@ async def test_H03_a_damaged_published_map_is_mended_with_an_alarm(tmp_path: Pat
         state = tmp_path / "state"
         assert (state / "published.json").read_bytes() == (state / "published.json.1").read_bytes()
         assert (state / "published.json.broken").read_text() == "{"
+
+
+async def test_H03_kept_files_that_are_damaged_twice_are_written_anew(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    async with running_site(tmp_path, "desc", **SMALL) as site:
+        await until(lambda: load_accepted(state) is not None)
+        site.daemon.kept.close()
+        before = (state / "accepted.json").read_bytes()
+        for name in ("accepted.json", "accepted.json.1"):
+            (state / name).write_bytes(b"\xff\xfe{")
+        site.daemon.kept.close()
+        assert (state / "accepted.json").read_bytes() == (state / "accepted.json.1").read_bytes() == before
+
+
+async def test_H16_kept_files_of_a_newer_gateway_are_an_alarm_and_no_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = tmp_path / "state"
+    async with running_site(tmp_path, "desc", **SMALL) as site:
+        await until(lambda: load_accepted(state) is not None)
+        site.daemon.stop()
+        await until(lambda: site.daemon.store._lock is None)
+        accepted = load_accepted(state)
+        assert accepted is not None
+        monkeypatch.setattr("gateway.store.published.VERSION", 2)
+        save_accepted(state, accepted)
+        monkeypatch.undo()
+        async with again(site) as daemon:
+            await until(lambda: any("written by a newer gateway" in text for text in daemon.alarms.texts().values()))
+            assert daemon.map_hash() == site.daemon.map_hash()
 
 
 async def test_an_export_says_when_the_running_gateway_serves_another_map(

@@ -7,17 +7,10 @@ import subprocess
 import sys
 from typing import Any
 
-import pytest
-
 from gateway.simulator import Simulator
 from tests.site import PASSWORD, AheadClock, Running, running_site, until
 
 OTHER = "Another-2026!"
-
-
-@pytest.fixture(autouse=True)
-def no_runtime_directory(monkeypatch):
-    monkeypatch.delenv("RUNTIME_DIRECTORY", raising=False)
 
 
 async def cli(running: Running, *arguments: str) -> Any:

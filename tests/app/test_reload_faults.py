@@ -13,6 +13,7 @@ import pytest
 import yaml
 from pyModbusTCP.client import ModbusClient
 from rusty_bacnet import BACnetClient, ObjectIdentifier, ObjectType
+from structlog.testing import capture_logs
 
 from gateway.app import listeners, reload
 from gateway.app.ports import Ports
@@ -23,17 +24,21 @@ from tests.servers.modbus.authority import Authority
 from tests.site import MAPPINGS, Running, StillClock, free_port, running_site, until
 
 SMALL = {"stations": 1, "zones": 1, "meters": 0}
+I_AM_260001 = bytes.fromhex("810a0014 0100 1000 c40203f7a1 2201e0 9103 210f")
 RESET = "evce/station/Bay 001/reset"
 
 
-@pytest.fixture(autouse=True)
-def no_runtime_directory(monkeypatch):
-    monkeypatch.delenv("RUNTIME_DIRECTORY", raising=False)
+class Quick(Own):
+    """Reads every second, so that a product that is dead, or asked again, shows soon."""
+
+    def write(self, points: dict[str, Any] | None = None, **more: Any) -> None:
+        super().write(points, reads={name: {"every": "1s"} for name in ("status", "reduction")}, **more)
 
 
 @pytest.fixture
-async def site(tmp_path) -> AsyncIterator[tuple[Running, Own]]:
-    own = Own(tmp_path)
+async def site(tmp_path, monkeypatch) -> AsyncIterator[tuple[Running, Own]]:
+    monkeypatch.setattr(listeners, "RETRY_S", 0.1)
+    own = Quick(tmp_path)
     async with running_site(tmp_path, change=own.use, **SMALL) as running:
         await running.complete()
         yield running, own
@@ -83,7 +88,6 @@ def steal(monkeypatch: pytest.MonkeyPatch, at: tuple[str, ...], kind: socket.Soc
 
 async def test_M12_a_bacnet_port_that_was_taken_in_the_last_moment_is_had_once_it_is_free(site, monkeypatch):
     running, _ = site
-    monkeypatch.setattr(listeners, "RETRY_S", 0.1)
     port = free_port()
     running.files.data["bacnet"]["address"] = f"127.0.0.1/8:{port}"
     running.files.write()
@@ -104,7 +108,6 @@ async def test_M12_a_bacnet_port_that_was_taken_in_the_last_moment_is_had_once_i
 
 async def test_M12_a_web_port_that_was_taken_in_the_last_moment_is_had_once_it_is_free(site, monkeypatch):
     running, own = site
-    monkeypatch.setattr(listeners, "RETRY_S", 0.1)
     port = free_port(socket.SOCK_STREAM)
     running.files.data["web"] = {"listen": f"127.0.0.1:{port}"}
     running.files.write()
@@ -117,6 +120,17 @@ async def test_M12_a_web_port_that_was_taken_in_the_last_moment_is_had_once_it_i
     await until(lambda: "web.reload" not in alarms(running))
     async with aiohttp.ClientSession() as client, client.get(f"http://127.0.0.1:{port}/healthz") as answer:
         assert answer.status == 200
+
+
+async def test_B08_an_alarm_about_a_device_number_ends_with_the_number(site):
+    running, _ = site
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.sendto(I_AM_260001, ("127.0.0.1", running.bacnet_port))
+        await until(lambda: "bacnet.duplicate" in alarms(running))
+    running.files.data["bacnet"]["device"]["instance"] = 260002
+    running.files.write()
+    await taken(running)
+    assert not [alarm for alarm in alarms(running) if alarm.startswith("bacnet")]
 
 
 async def test_a_broken_certificate_of_the_page_is_refused_and_the_page_stays(tmp_path):
@@ -203,7 +217,7 @@ async def test_H04_a_fault_of_its_own_leaves_everything_as_it_is(site, monkeypat
         raise RuntimeError("nobody thought of this")
 
     own.write({"setpoint": None})
-    with monkeypatch.context() as patch:
+    with monkeypatch.context() as patch, capture_logs() as logged:
         if where == "load_site":
             patch.setattr(reload, "load_site", fail)
         else:
@@ -216,6 +230,7 @@ async def test_H04_a_fault_of_its_own_leaves_everything_as_it_is(site, monkeypat
         refused = (await running.daemon.reload("anna")).refused
     assert refused == ["the files could not be taken over: RuntimeError; the log says where", REFUSED]
     assert "reload" in alarms(running)
+    assert "gateway.reload_failed" in [line["event"] for line in logged]
     health = running.daemon.pollers["evce"].health
     last_good = health.last_good
     assert last_good is not None
@@ -263,3 +278,23 @@ async def test_two_groups_that_exchange_their_slots_keep_what_they_hold(site):
         assert await bms.write(running.register(LIMIT), 30.0)
         assert slots.winner == 12
         await until(lambda: running.puts()[-1]["value"] == 30.0)
+
+
+async def test_a_restart_leaves_a_product_that_is_gone_for_good(tmp_path):
+    own = Quick(tmp_path)
+    async with running_site(tmp_path, change=own.use, **SMALL) as running:
+        await running.complete()
+        async with Bms(running.modbus_port) as bms:
+            assert await bms.write(running.register(LIMIT), 40.0)
+            await until(lambda: running.value(f"{LIMIT}.write_status") == 4)
+        await running.evce.do("listen", on=False)
+
+    def without(data: dict[str, Any]) -> None:
+        own.use(data)
+        del data["sources"][0]
+
+    async with running_site(tmp_path, change=without, **SMALL) as again:
+        await until(lambda: all(poller.health.connected for poller in again.daemon.pollers.values()))
+        assert again.daemon.table.find(LIMIT) is None
+        assert again.daemon.healthy()
+        assert again.puts() == []

@@ -23,11 +23,6 @@ HOLDS = "slot 10 holds 40 A of modbus/bms"
 REFUSED = "nothing of the files was taken over: what ran before goes on"
 
 
-@pytest.fixture(autouse=True)
-def no_runtime_directory(monkeypatch):
-    monkeypatch.delenv("RUNTIME_DIRECTORY", raising=False)
-
-
 class Own:
     """A mapping of the site's own, changed by a test."""
 

@@ -24,11 +24,6 @@ from tests.site import Running, free_port, running_site, until
 CLIENTS = [{"name": "bms", "allow": "127.0.0.0/8", "slot": 10, "write": True}]
 
 
-@pytest.fixture(autouse=True)
-def no_runtime_directory(monkeypatch):
-    monkeypatch.delenv("RUNTIME_DIRECTORY", raising=False)
-
-
 @pytest.fixture
 async def site(tmp_path) -> AsyncIterator[tuple[Running, Own]]:
     own = Own(tmp_path)

@@ -8,10 +8,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import socket
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+
+import uvloop
 
 from gateway import telemetry
 from gateway.core.point import PointSpec
@@ -24,6 +27,7 @@ FIRST = 1000
 CHANGES_PER_S = 5
 DEVICE = 260001
 BUILT = "built "
+READ_PROPERTY = 12
 
 
 def cores() -> tuple[int, int]:
@@ -125,6 +129,38 @@ async def serve_rusty(count: int) -> None:
     await asyncio.Event().wait()
 
 
+async def serve_bare() -> None:
+    """What Python and uvloop cost alone: receives, looks the answer up by the request's octets, sends."""
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.bind(("127.0.0.1", 0))
+    sock.setblocking(False)
+    known: dict[bytes, tuple[bytes, bytes]] = {}
+
+    def take() -> None:
+        with contextlib.suppress(BlockingIOError):
+            for _ in range(16):
+                data, client = sock.recvfrom(2048)
+                before, after = known.get(data[9:]) or known.setdefault(data[9:], fixed(data[9:]))
+                sock.sendto(before + data[8:9] + after, client)
+
+    asyncio.get_running_loop().add_reader(sock, take)
+    say(sock.getsockname()[1])
+    await asyncio.Event().wait()
+
+
+def fixed(request: bytes) -> tuple[bytes, bytes]:
+    """The answer to a request of the load client from its service on: up to the invoke id, and behind it."""
+    value = bytes.fromhex("44 3fc00000")
+    if request[0] == READ_PROPERTY:
+        body = request[:8] + b"\x3e" + value + b"\x3f"
+    else:
+        keys = [request[at : at + 5] for at in range(1, len(request), 11)]
+        one = bytes.fromhex("1e29554e") + value + bytes.fromhex("4f 296f4e 820400 4f1f")
+        body = request[:1] + b"".join(key + one for key in keys)
+    head = b"\x81\x0a" + (8 + len(body)).to_bytes(2, "big") + b"\x01\x00\x30"
+    return head, body
+
+
 def serve(name: str) -> None:
     """Runs one server until it is killed; `+n` behind its name: of n objects, which change some times a second."""
     telemetry.configure("error")
@@ -136,11 +172,11 @@ def serve(name: str) -> None:
         asyncio.run(serve_stock(count, changing))
     elif kind == "rusty":
         asyncio.run(serve_rusty(count))
+    elif kind == "bare":
+        uvloop.run(serve_bare())
     elif "asyncio" in kind:
         asyncio.run(serve_ours(count, changing))
     else:
-        import uvloop
-
         uvloop.run(serve_ours(count, changing))
 
 

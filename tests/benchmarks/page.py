@@ -32,7 +32,7 @@ from gateway.app.load import load_site
 from gateway.app.loop import run_loop
 from gateway.checkout import ModbusClient
 from gateway.core.role import Role
-from gateway.core.value import GOOD, Sample, ValueKind
+from gateway.core.value import GOOD, Sample, Value, ValueKind
 from gateway.store.users import UserBook
 from tests.benchmarks.rig import REPO, TICK_S, BrokenError, Row, free_port, show, simulator, stop_on_sigterm, write_site
 from tests.web.browser import JS, browser
@@ -51,10 +51,9 @@ HEADERS = {"X-Evce-Page": "1"}
 async def serve(folder: Path) -> None:
     """The gateway, and what changes its points; ends at SIGTERM."""
     daemon = Daemon(load_site(folder / "config.yaml"))
-    changing = asyncio.get_running_loop().create_task(change(daemon))
-    try:
+    async with asyncio.TaskGroup() as group:
+        changing = group.create_task(change(daemon))
         await daemon.run()
-    finally:
         changing.cancel()
 
 
@@ -62,19 +61,22 @@ async def change(daemon: Daemon) -> None:
     """Every second every point has another value, the marker first in its answer."""
     await daemon.ready.wait()
     table = daemon.table
-    while table.find(MARKER) is None or len(_numbers(daemon)) < POINTS - 1:
+    while table.find(MARKER) is None or len(_served(daemon)) < POINTS:
         await asyncio.sleep(0.5)
     marker = table.find(MARKER)
     assert marker is not None
-    chosen = [marker, *[index for index in _numbers(daemon) if index != marker][: POINTS - 1]]
+    chosen = [marker, *[index for index in _served(daemon) if index != marker][: POINTS - 1]]
     answers = [chosen[start : start + PER_ANSWER] for start in range(0, POINTS, PER_ANSWER)]
     say("changing")
     turn = 0
     while True:
         for answer in answers:
             turn += 1
-            begun, now = time.monotonic(), daemon.plant.clock.monotonic()
-            rows = [(index, Sample(float(turn % 1000), GOOD, "", now)) for index in answer]
+            begun, now = time.monotonic(), daemon.clock.monotonic()
+            rows = [
+                (index, Sample(_value(table.specs[index].kind, turn // len(answers)), GOOD, "", now))
+                for index in answer
+            ]
             if answer[0] == marker:
                 rows[0] = (marker, Sample(time.time(), GOOD, "", now))
             table.update(rows)
@@ -87,9 +89,17 @@ def say(word: str) -> None:
     sys.stdout.flush()
 
 
-def _numbers(daemon: Daemon) -> list[int]:
+def _served(daemon: Daemon) -> list[int]:
+    """Points that nobody commands and that are no texts."""
     specs = daemon.table.specs
-    return [i for i in daemon.placed if specs[i].kind is ValueKind.NUMBER and specs[i].read and not specs[i].command]
+    usual = [index for index in daemon.placed if not (specs[index].command or specs[index].writable)]
+    return [index for index in usual if specs[index].kind in (ValueKind.NUMBER, ValueKind.BOOL, ValueKind.ENUM)]
+
+
+def _value(kind: ValueKind, turn: int) -> Value:
+    if kind is ValueKind.NUMBER:
+        return float(turn % 1000)
+    return bool(turn % 2) if kind is ValueKind.BOOL else 1 + turn % 2
 
 
 @contextlib.contextmanager
@@ -230,7 +240,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         try:
-            with simulator(folder, stations=320, zones=40) as evce:
+            with simulator(folder) as evce:
                 rows = asyncio.run(measure(folder, evce.url, options.seconds, options.minutes))
         except BrokenError as error:
             sys.exit(str(error))

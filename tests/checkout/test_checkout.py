@@ -256,13 +256,29 @@ async def test_what_cannot_be_proven_now_is_not_passed(tmp_path: Path) -> None:
 
 
 async def test_who_charges_is_in_no_report(tmp_path: Path) -> None:
-    async with running_site(tmp_path, **SMALL) as site:
-        await settled(site)
-        await site.until(lambda: bool(tags(site)), 15.0)
-        _, report = await run(site, tmp_path)
-        assert [tag for tag in tags(site) if tag in json.dumps(report)] == []
+    shutil.copy(MAPPINGS / "evce.yaml", tmp_path)
+    points = {"session_tag": {"path": "to_string(session.id_tag)"}}  # another way to say it, and one that differs
+    ours = {"extends": "evce.yaml", "resources": {"station": {"points": points}}}
+    (tmp_path / "ours.yaml").write_text(yaml.safe_dump(ours), encoding="utf-8")
+
+    def change(data: dict[str, Any]) -> None:
+        data["sources"][0]["mapping"] = "ours.yaml"
+
+    async with running_site(tmp_path, change=change, **SMALL) as site:
+        await site.complete()
+        await site.until(lambda: bool(tags(site)))
+        await site.until(lambda: site.value("gateway/header/map_hash") == site.daemon.map_hash())
+        tag = tags(site)[0]
+        point = next(name for name in site.daemon.table.names if site.value(name) == tag)
+        (tmp_path / "readings.csv").write_text(f"{point},somebody else\n", encoding="utf-8")
+        code, report = await run(site, tmp_path, readings=tmp_path / "readings.csv")
+        assert code == 1
+        assert "a person read somebody else" in failed(report)[point]
+        said = json.dumps(report)
+        assert [one for one in tags(site) if one in said and one != "null"] == []
+        assert "<hidden>" in said
 
 
 def tags(site: Running) -> list[str]:
     names = [name for name in site.daemon.table.names if name.endswith("/session_tag")]
-    return [str(site.value(name)) for name in names if site.value(name)]
+    return [str(value) for name in names if (value := site.value(name)) and value != "null"]

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from gateway.checkout.paths import sort_of
 from gateway.checkout.probe import Difference, differences, fit
-from gateway.checkout.truth import sort_of
 from gateway.mapping import load_mapping
 from tests.site import DIALECTS, MAPPINGS, StillClock, running_site
 

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from gateway.core.alarm import AlarmSpec, Detector, EventState, Reading, Transition, transition_to
+from gateway.core.alarm import AlarmSpec, Detector, Distrust, EventState, Reading, Transition, transition_to
 from gateway.core.point import Factor
 
 NORMAL, FAULT, OFF, HIGH, LOW = EventState
@@ -15,7 +15,7 @@ LIMITS = AlarmSpec(high=Factor(60.0), low=Factor(6.0), deadband=1.0, delay_s=5)
 
 
 def of_value(value: float | int | bool | None, *, faulty: bool = False) -> Reading:
-    return Reading(value, faulty, 60.0, 6.0)
+    return Reading(value, Distrust.NO_ANSWER if faulty else Distrust.NONE, 60.0, 6.0)
 
 
 def test_a_state_counts_only_after_its_delay_both_ways() -> None:
@@ -56,6 +56,17 @@ def test_a_fault_counts_at_once_and_ends_as_normal_before_anything_is_judged_aga
     assert detector.due == 112
 
 
+def test_another_cause_is_another_fault() -> None:
+    """Clause 13.2.2.1: a change of Reliability to another fault is a transition to FAULT once more."""
+    detector = Detector()
+    assert detector.look(FAULTED, of_value(None, faulty=True), 100)
+    misconfigured = Reading(None, Distrust.MISCONFIGURED)
+    assert detector.look(FAULTED, misconfigured, 101)
+    assert not detector.look(FAULTED, misconfigured, 102)
+    assert detector.state is FAULT
+    assert not Detector(FAULT).look(FAULTED, misconfigured, 0), "what an earlier run told is not told again"
+
+
 @pytest.mark.parametrize(
     ("state", "value", "wanted"),
     [
@@ -82,7 +93,7 @@ def test_limits_have_a_deadband(state: EventState, value: float | None, wanted: 
 
 def test_a_limit_that_is_gone_is_no_limit() -> None:
     detector = Detector(HIGH)
-    reading = Reading(100.0, False, None, 6.0)
+    reading = Reading(100.0, Distrust.NONE, None, 6.0)
     detector.look(LIMITS, reading, 0)
     assert detector.look(LIMITS, reading, 5)
     assert detector.state is NORMAL

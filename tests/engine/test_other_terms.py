@@ -11,7 +11,7 @@ from gateway.core.lease import GroupTerms
 from gateway.core.priority import Origin, Slot
 from gateway.engine.ports import Ask
 from gateway.engine.supervision import Supervision
-from tests.engine.lives import BACNET, BMS, HOLD, PEOPLE, died, later, leased, offline, slot
+from tests.engine.lives import BACNET, BMS, HOLD, PEOPLE, RELEASE, ZONE, died, later, leased, offline, passes, slot
 from tests.engine.rig import Clock
 
 POINT: Any = SimpleNamespace(lease_s=0.0, on_loss=HOLD)
@@ -123,3 +123,18 @@ async def test_C10_a_slot_that_another_holds_is_not_taken_from_it():
     assert slot(born, 14).value == 60.0
     told = next(text for text in born.alarms.texts().values() if "slot 10" in text)
     assert "modbus/bms writes at slot 14 now, which bacnet holds" in told
+
+
+async def test_C10_a_mark_of_failsafe_goes_along_and_the_next_write_there_ends_it():
+    def terms(number: int) -> dict[str, GroupTerms]:
+        return {"modbus/bms": GroupTerms(60.0, RELEASE, slot=number), **PEOPLE}
+
+    plant = offline(groups=terms(10))
+    await plant.ask(40.0, slot=10, origin=BMS)
+    passes(plant, 61.0)
+    born = offline(groups=terms(12), journal=died(plant), clock=later(plant, 5.0))
+    slots = born.desk.slots(born.index(f"{ZONE}/reduction"))
+    assert slots.lost == [12]
+    await born.ask(30.0, slot=12, origin=BMS)
+    assert slots.lost == []
+    assert slots.winner == 12

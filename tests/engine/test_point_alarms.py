@@ -150,10 +150,12 @@ def test_faults_are_told_where_the_mapping_wants_it() -> None:
     rig = Rig(specs=(always,))
     rig.set("status", 1)
     rig.set("status", None, BAD, "no answer")
-    rig.set("status", 0)  # a text that the mapping does not know
+    rig.set("status", None, BAD, "no answer yet")  # the same cause in other words
+    rig.set("status", 0, reason="unknown text 'Odd'")
     rig.set("status", 1)
     assert rig.told() == [
         ("FAULT", "evce/station/S-1: State: no reliable value: no answer"),
+        ("FAULT", "evce/station/S-1: State: no reliable value: unknown text 'Odd'"),
         ("NORMAL", "evce/station/S-1: State: back to normal, Free"),
     ]
 

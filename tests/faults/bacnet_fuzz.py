@@ -24,6 +24,7 @@ from pathlib import Path
 
 from gateway import telemetry
 from gateway.addressing import Span
+from gateway.app.loop import run_loop
 from gateway.servers.modbus import ClientGroup
 from tests.faults.child import Child, serving
 from tests.servers.bacnet.conftest import make_bench
@@ -341,7 +342,7 @@ def main() -> int:
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
-        asyncio.run(serve())
+        run_loop(serve())
         return 0
     began = time.monotonic()
     seen = asyncio.run(fuzz(options.packets, options.flood, options.seed))

@@ -55,6 +55,20 @@ def verdict(folder: Path) -> tuple[int, str]:
     return found.at, found.broken
 
 
+async def test_files_that_hold_nothing_wanted_are_not_opened(tmp_path: Path) -> None:
+    await filled(tmp_path, 23, segment=5)
+    book, found = EvidenceBook(tmp_path), segments(tmp_path)
+    assert len(found) >= 3
+    for segment in (found[0], found[-1]):
+        segment.path.write_bytes(b"not read")
+    middle = found[1]
+    numbers = [parse(line)["seq"] for line in book.lines(middle.first, middle.last)]
+    assert numbers[: middle.last - middle.first + 1] == list(range(middle.first, middle.last + 1))
+    assert set(numbers).isdisjoint(range(found[0].first, found[0].last + 1))
+    with pytest.raises(BrokenLine):
+        list(book.lines())
+
+
 def test_a_line_is_checked_without_this_code() -> None:
     line, head = line_of(Head(), 1_751_360_400.25, accepted(32))
     record = json.loads(line)

@@ -53,12 +53,12 @@ class Bench:
         self.files.data["modbus"]["listen"] = f"127.0.0.1:{free_port(socket.SOCK_STREAM)}"
         self.files.write()
 
-    async def run(self) -> Process:
+    async def run(self, *arguments: str) -> Process:
         """Starts the gateway and waits until its control socket answers."""
         log = (self.folder / "log").open("ab")
         self._stack.callback(log.close)
         child = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "gateway", "run", "-c", str(self.files.config)), stderr=log
+            *(sys.executable, "-m", "gateway", "run", "-c", str(self.files.config), *arguments), stderr=log
         )
         process = Process(self.files, child)
         self._stack.push_async_callback(process.end, signal.SIGKILL)

@@ -12,6 +12,8 @@ UNITS = Path(__file__).parents[2] / "systemd"
 NAMES = ("evce-gateway.service", "evce-gateway@.service")
 MOST_EXPOSED = 20
 """Tenths of systemd-analyze's exposure, of 100."""
+LARGEST_SITE_MB = 170
+"""What ten thousand points take (README)."""
 
 pytestmark = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
 
@@ -62,6 +64,19 @@ def test_the_units_say_what_the_design_asks(name):
     assert int(unit["WatchdogSec"][0]) < 40
     assert {"MemoryMax", "TasksMax", "LimitNOFILE"} <= unit.keys()
     assert not any("password=" in value.lower() for values in unit.values() for value in values)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_H09_a_gateway_over_its_memory_is_ended_alone_and_started_again_at_once(name):
+    """What it is restarted to is in test_host.py."""
+    unit = settings(name)
+    most, high = (int(unit[key][0].removesuffix("M")) for key in ("MemoryMax", "MemoryHigh"))
+    assert LARGEST_SITE_MB < high < most <= 1024
+    assert unit["MemorySwapMax"] == ["0"]
+    assert unit["OOMPolicy"] == ["stop"]
+    assert unit["Restart"] == ["always"]
+    assert int(unit["RestartSec"][0]) <= 5
+    assert unit["StartLimitIntervalSec"] == ["0"], "however often: a limit would leave the site without its gateway"
 
 
 def test_two_sites_share_nothing():

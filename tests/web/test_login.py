@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import hashlib
 import json
 from http.cookies import SimpleCookie
 from pathlib import Path
@@ -14,6 +15,8 @@ import pytest
 from gateway.core.role import Role
 from gateway.store.installation import Installation
 from gateway.web import session as sessions
+from gateway.web.throttle import Throttle
+from tests.site import AheadClock
 from tests.web.rig import PAGE, PASSWORDS, Stand, stand
 
 
@@ -54,6 +57,23 @@ async def test_a_wrong_login_says_the_same_whatever_is_wrong(small: Stand, name:
     assert origin.user == ("oskar" if name == "oskar" else "a name that does not exist")
 
 
+async def test_a_name_that_does_not_exist_costs_what_a_wrong_password_costs(
+    small: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    costs: list[dict[str, object]] = []
+    scrypt = hashlib.scrypt
+
+    def counted(password: bytes, **terms: object) -> bytes:
+        costs.append({name: len(value) if isinstance(value, bytes) else value for name, value in terms.items()})
+        return scrypt(password, **terms)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(hashlib, "scrypt", counted)
+    for name in ("oskar", "nobody"):
+        assert (await small.login(name, "wrong password")).status == 401
+    assert len(costs) == 2
+    assert costs[0] == costs[1]
+
+
 async def test_without_users_nobody_logs_in(tmp_path: Path) -> None:
     async with stand(tmp_path) as small:
         (tmp_path / "users.json").unlink()
@@ -89,6 +109,28 @@ async def test_a_login_of_ones_own_in_between_does_not_free_the_guessing_of_anot
         await small.login("vera")
     assert statuses[:5] == [401] * 5
     assert 429 in statuses
+
+
+async def test_logging_in_without_end_fills_no_evidence(small: Stand) -> None:
+    statuses = [(await small.login("vera")).status for _ in range(25)]
+    assert statuses == [200] * 20 + [429] * 5
+    assert len(small.told) == 20
+    answer = await small.login("vera")
+    assert answer.json["error"].startswith("too many logins of this user: try again in ")
+    assert (await small.login("oskar")).status == 200
+    small.clock.ahead_s += 61
+    assert (await small.login("vera")).status == 200
+
+
+def test_an_ipv6_network_is_one_address_and_a_mapped_address_is_its_ipv4_one() -> None:
+    throttle = Throttle(AheadClock())
+    for number in range(6):
+        throttle.tries(f"2001:db8::{number}", f"somebody {number}")
+        throttle.tries("10.0.0.7", f"somebody else {number}")
+    assert throttle.wait_s("2001:db8::ffff", "adam") > 0
+    assert throttle.wait_s("::ffff:10.0.0.7", "adam") > 0
+    assert throttle.wait_s("2001:db8:0:1::1", "adam") == 0
+    assert throttle.wait_s("10.0.0.8", "adam") == 0
 
 
 async def test_many_attempts_at_once_are_all_counted(small: Stand) -> None:
@@ -165,7 +207,7 @@ async def test_the_own_password_needs_the_old_one_and_ends_the_other_sessions(sm
     assert (await small.ask("POST", "/api/v1/session/password", wrong, here)).status == 401
     weak = {"old": PASSWORDS["vera"], "new": "short"}
     refused = await small.ask("POST", "/api/v1/session/password", weak, here)
-    assert refused.status == 503
+    assert refused.status == 400
     assert "12 to 128 characters" in refused.json["error"]
     right = {"old": PASSWORDS["vera"], "new": "something quite new"}
     changed = await small.ask("POST", "/api/v1/session/password", right, here)

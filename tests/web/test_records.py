@@ -7,7 +7,9 @@ import io
 from pathlib import Path
 
 import aiohttp
+import pytest
 
+from gateway.app.page import port, records
 from tests.site import running_site, until
 from tests.web.rig import PAGE
 from tests.web.site import CURRENT, LIMIT, PageSite, becomes, page_site, status
@@ -19,7 +21,7 @@ async def test_failed_logins_are_evidence_without_what_was_typed(one: PageSite) 
         assert response.status == 401
     async with browser.client.post("/api/v1/login", json={"name": "vera", "password": "hunter2"}) as response:
         assert response.status == 401
-    events = [e for e in await one.evidence(browser, point="page/login") if e["event"] == "refused"]
+    events = [e for e in await one.evidence(browser, point="page/login") if e["event"] == "login_failed"]
     assert [(e["user"], e["client"], e["answer"]) for e in events] == [
         (user, "127.0.0.1", f"wrong name or password: {user} from 127.0.0.1")
         for user in ("a name that does not exist", "vera")
@@ -43,6 +45,26 @@ async def test_the_evidence_is_filtered_paged_and_verified(one: PageSite) -> Non
     verdict = await browser.get("evidence/verify")
     assert (verdict["good"], verdict["broken_at"]) == (True, None)
     assert verdict["records"] >= 6
+
+
+async def test_what_an_answer_holds_is_bounded_and_says_so(one: PageSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(records, "MOST_EXPORTED", 3)
+    monkeypatch.setattr(port, "MOST_REDUCTIONS", 2)
+    browser = await one.log_in("oskar")
+    for value in (40, 41, 42):
+        await browser.post("write", point=LIMIT, value=value)
+    assert len(await one.evidence(browser, event="accepted")) == 3
+    async with browser.client.get("/api/v1/evidence/csv", params={"event": "accepted"}) as response:
+        assert response.status == 200
+    await browser.post("write", point=LIMIT, value=43)
+    await one.evidence(browser)
+    async with browser.client.get("/api/v1/evidence/csv", params={"event": "accepted"}) as response:
+        assert response.status == 400
+        assert (await response.json())["error"].startswith("more than 3 records: choose a shorter time")
+    report = await browser.text("evidence/report", point=LIMIT)
+    assert "Only the newest are shown" in report
+    assert "<td>43 A</td>" in report
+    assert "<td>40 A</td>" not in report
 
 
 async def test_no_cell_of_a_table_is_a_formula(tmp_path: Path) -> None:

@@ -131,7 +131,12 @@ async def test_the_overview_is_in_order_and_then_names_the_source_that_is_down(o
 
 async def test_everything_on_the_list_of_downloads_can_be_had(one: PageSite) -> None:
     browser = await one.log_in("vera")
+    reports = one.site.daemon.site.state_dir / "checkout"
+    reports.mkdir()
+    for name in ("checkout-2026-01-01T000000Z", "checkout-2026-02-01T000000Z"):
+        (reports / f"{name}.html").write_text(f"<!doctype html><title>{name}</title>" + 100 * " ", encoding="utf-8")
     listed = (await browser.get("downloads"))["downloads"]
+    assert [file["name"] for file in listed if "checkout" in file["name"]] == ["checkout-2026-02-01T000000Z.html"]
     assert {file["name"] for file in listed} >= {
         "registers.csv",
         "registers.xlsx",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import hashlib
 import ssl
 import stat
@@ -72,6 +74,28 @@ async def test_a_self_made_certificate_serves_the_page_and_its_cookies_are_secur
         assert (await small.ask("POST", "/api/v1/write", body, {**headers, **right})).status == 200
         plain = {"Cookie": headers["Cookie"].replace("__Host-", "")}
         assert (await small.ask("GET", "/api/v1/session", None, {**PAGE, **plain})).status == 401
+
+
+async def test_handshakes_that_are_never_finished_do_not_keep_others_out(tmp_path: Path) -> None:
+    site = site_with(tmp_path, {"listen": "127.0.0.1:8443", "tls": "self_made"})
+    tls = page_tls(site, site.config.web, time.time())
+    assert tls is not None
+    client = ssl.create_default_context(cafile=str(tmp_path / "state" / "page.pem"))
+    (tmp_path / "users").mkdir()
+    async with stand(tmp_path / "users", context=tls.context, client=client) as small:
+        idle = [await asyncio.open_connection("127.0.0.1", small.server.port) for _ in range(230)]
+        assert (await small.login("vera")).status == 200
+        ended = 0
+        for reader, _ in idle:
+            with contextlib.suppress(TimeoutError, ConnectionError):
+                async with asyncio.timeout(0.01):
+                    assert await reader.read(1) == b""
+                ended += 1
+            if ended == 30:
+                break
+        assert ended == 30, "what is more than two hundred goes, the oldest first"
+        for _, writer in idle:
+            writer.close()
 
 
 def test_a_self_made_certificate_stays_until_it_does_not_fit_any_more(tmp_path: Path) -> None:

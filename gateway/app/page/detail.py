@@ -95,7 +95,7 @@ class Detail:
             text = "nested too deep to be shown"
         found["document"], found["cut"] = text[:LONGEST_DOCUMENT], len(text) > LONGEST_DOCUMENT
         raw = spec.path(seen.body) if spec.path is not None and seen.body is not None else None
-        found["raw"] = None if raw is None else shorten(raw)
+        found["raw"] = None if raw is None else shorten(hide(raw))
         return found
 
     def _request(self, asked: Resource, read: str) -> str:

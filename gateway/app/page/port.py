@@ -11,7 +11,7 @@ from gateway.app.page.downloads import Downloads
 from gateway.app.page.overview import Overview, Status
 from gateway.app.page.places import Places
 from gateway.app.page.points import PointRows
-from gateway.app.page.records import Records
+from gateway.app.page.records import MOST_REPORTED, Records
 from gateway.app.page.report import AROUND_S, Reduction, Subject, html, mean, reductions
 from gateway.app.page.zones import Cards
 from gateway.app.plant import Plant
@@ -20,6 +20,8 @@ from gateway.telemetry import Recent
 from gateway.web.ports import File, Filter, Row, Selection, Unknown
 
 MOST_SAMPLES = 2000
+MOST_REDUCTIONS = 200
+"""A report says what was measured around so many."""
 
 
 class Page:
@@ -111,6 +113,10 @@ class Page:
             "rows": [[round(s.at, 2), s.value, s.quality.name.lower()] for s in samples],
         }
 
+    def end(self) -> None:
+        """The gateway stops."""
+        self._records.end()
+
     async def evidence(self, wanted: Filter) -> dict[str, Any]:
         """Newest records."""
         return await self._records.newest(wanted)
@@ -131,7 +137,8 @@ class Page:
             raise Unknown(f"{point} is never commanded, so there is no reduction to report")
         records = await self._records.of_point(point, since, until)
         measured = self._measured_beside(index)
-        rows = [(one, *await self._around(one, measured)) for one in reductions(records)]
+        found = reductions(records)
+        rows = [(one, *await self._around(one, measured)) for one in found[-MOST_REDUCTIONS:]]
         subject = Subject(
             self._plant.site.config.site,
             point,
@@ -139,7 +146,8 @@ class Page:
             "" if measured is None else self._plant.table.names[measured],
             "" if measured is None else self._plant.table.specs[measured].unit,
         )
-        content = html(subject, rows, records, self._plant.clock.wall())
+        cut = len(found) > MOST_REDUCTIONS or len(records) == MOST_REPORTED
+        content = html(subject, rows, records, self._plant.clock.wall(), cut=cut)
         return File("report.html", "text/html; charset=utf-8", content)
 
     def _measured_beside(self, index: int) -> int | None:

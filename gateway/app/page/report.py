@@ -20,6 +20,7 @@ from gateway.store.evidence import Record
 AROUND_S = 900.0
 """Over how long the measurement before and after is taken."""
 UNKNOWN = "not known"
+CUT = " Only the newest are shown: choose a shorter time to see the others."
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +82,13 @@ def html(
     found: Sequence[tuple[Reduction, float | None, float | None]],
     records: Sequence[Record],
     now: float,
+    *,
+    cut: bool = False,
 ) -> bytes:
-    """The whole report; each reduction with what was measured before it was asked and after it was in force."""
+    """The whole report; each reduction with what was measured before it was asked and after it was in force.
+
+    `cut`: there are older ones that it does not show, and says so.
+    """
     rows = "".join(
         _row(
             _local(one.asked_at),
@@ -119,7 +125,7 @@ def html(
 <body>
 <h1>{escape(subject.point)}</h1>
 <p>{escape(subject.site or "This site")}, made {escape(_local(now))}. Measured: {escape(measured)},
-mean of the {minutes} before the command and of the {minutes} after it was in force.</p>
+mean of the {minutes} before the command and of the {minutes} after it was in force.{CUT if cut else ""}</p>
 <h2>Commands</h2>
 <table><thead>{_head("asked", "by", "slot", "value", "in force", "after", "measured before", "measured after")}</thead>
 <tbody>{rows or _row("no command in this time")}</tbody></table>

@@ -126,8 +126,7 @@ class _Check:
         if point.get("path") is None or point.get("from") is None:
             return
         shape, get = self._document_of(kind, point["from"])
-        unlimited = spec.command is not None and spec.command.none_when is not None
-        passing = isinstance(self.api, Answered) and (spec.absent is not None or spec.optional or unlimited)
+        passing = isinstance(self.api, Answered) and _may_lack(point, spec)
         walked = self._path((*at, "path"), point["path"], shape, get, may_lack=passing)
         found = without_null(walked.shape)
         self._kind_of_value(at, point, found, spec, get)
@@ -205,6 +204,13 @@ def _body(body: Any, schema: Shape, at: str) -> Iterator[tuple[KeyPath, str, boo
         held = isinstance(body, str) and _PLACEHOLDER.search(body)
         if said is not None and not held and schema.texts and said not in schema.texts:
             yield (), f"does not list {said!r} for {at}; it lists: {', '.join(schema.texts)}", False
+
+
+def _may_lack(point: Data, spec: PointSpec) -> bool:
+    """Whether an answer without the member says nothing: it comes and goes, and the mapping knows it."""
+    unlimited = spec.command is not None and spec.command.none_when is not None
+    asks_for_it = any("null" in path for path in _texts(point["path"]))
+    return spec.absent is not None or spec.optional or unlimited or asks_for_it
 
 
 def _texts(path: Any) -> list[str]:

@@ -20,7 +20,7 @@ from bacpypes3.pdu import Address
 from gateway.servers.bacnet import codec
 from gateway.servers.bacnet.board import Board
 from gateway.servers.bacnet.device import APDU_RETRIES, APDU_TIMEOUT_MS
-from gateway.servers.bacnet.objects import Record
+from gateway.servers.bacnet.objects import Items, Record
 from gateway.servers.bacnet.plans import MOST_OCTETS
 from gateway.servers.bacnet.points import PointRecord
 from gateway.servers.bacnet.standard import ABORT_BUFFER_OVERFLOW, Prop, Refusal, Service, Unconfirmed
@@ -127,16 +127,18 @@ class Cov:
         Raises:
             Refusal: there are more than an answer can hold.
         """
-        found = b"".join(self.entries(device))
+        entries = self.entries(device)
+        found = b"".join(map(entries.octets, range(entries.size)))
         if len(found) > MOST_OCTETS:
             raise Refusal(ABORT_BUFFER_OVERFLOW)
         return found
 
-    def entries(self, device: int) -> list[bytes]:
-        """The elements of Active_COV_Subscriptions; ReadRange reads them however many they are."""
+    def entries(self, device: int) -> Items:
+        """The elements of Active_COV_Subscriptions; ReadRange reads some of them, however many they are."""
         now = self._now()
         self.book.expire(now)
-        return [each.entry(now) for each in self.book if each.wish.device == device]
+        found = [each for each in self.book if each.wish.device == device]
+        return Items(len(found), lambda at: found[at].entry(now))
 
     def unmute(self, device: int) -> None:
         """What waited for a device's voice may leave."""

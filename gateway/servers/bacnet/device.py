@@ -8,7 +8,7 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Interface
 
 from gateway.servers.bacnet import codec
-from gateway.servers.bacnet.objects import FLAGS_NORMAL, Record, shape
+from gateway.servers.bacnet.objects import FLAGS_NORMAL, Items, Record, shape
 from gateway.servers.bacnet.revision import DatabaseRevision
 from gateway.servers.bacnet.standard import (
     MAX_APDU,
@@ -93,7 +93,7 @@ class DeviceRecord(FixedRecord):
         self.revision = revision
         self.description = identity.description
         self.live: dict[int, Callable[[], bytes]] = {}
-        self.listed: dict[int, Callable[[], Sequence[bytes]]] = {}
+        self.listed: dict[int, Callable[[], Items]] = {}
         self._identifiers: list[bytes] = []
         self._object_list = b""
         fixed = _fixed(identity.vendor_id, identity.version, identity.site, identity.may_restart)
@@ -117,7 +117,7 @@ class DeviceRecord(FixedRecord):
             return codec.text(self.description)
         return self.live[prop]() if prop in self.live else super().single(prop)
 
-    def items(self, prop: int) -> Sequence[bytes]:
+    def items(self, prop: int) -> Items:
         return self.listed[prop]() if prop in self.listed else super().items(prop)
 
     def elements(self, prop: int) -> Sequence[bytes]:

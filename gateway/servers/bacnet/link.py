@@ -17,7 +17,7 @@ from ipaddress import IPv4Interface
 from bacpypes3.comm import Server, bind
 from bacpypes3.ipv4.bvll import BVLLCodec
 from bacpypes3.ipv4.service import BIPNormal, UDPMultiplexer
-from bacpypes3.pdu import PDU, IPv4Address, LocalBroadcast
+from bacpypes3.pdu import PDU, Address, IPv4Address, LocalBroadcast
 
 from gateway.servers.bacnet.status import Traffic
 
@@ -66,7 +66,7 @@ class Inlet:
                 return
         if len(data) >= DESTINED_HEAD and data[1] == ORIGINAL_UNICAST and data[BVLL_HEAD + 1] & DESTINED:
             port.destined(addr[0], int.from_bytes(data[BVLL_HEAD + 2 : DESTINED_HEAD], "big"))
-        port.admit(PDU(data, source=IPv4Address(addr), destination=self._destination))
+        port.admit(data, addr, self._destination)
 
     def send(self, datagram: bytes, address: tuple[str, int]) -> bool:
         """Sends a datagram, later if there is no room in the socket; returns whether it may have left.
@@ -193,11 +193,12 @@ class UdpPort(Server[PDU]):  # type: ignore[misc]  # bacpypes3 has no types
         """Notes that a client names a network (DNET) that may not be here."""
         self._traffic.on_network(host, network)
 
-    def admit(self, pdu: PDU) -> None:
+    def admit(self, data: bytes, addr: tuple[str, int], destination: Address) -> None:
         """Passes one datagram up, if there is room in the layers."""
         if len(self._pending) >= MOST_PENDING:
             self._traffic.dropped += 1
             return
+        pdu = PDU(data, source=IPv4Address(addr), destination=destination)
         task = asyncio.get_running_loop().create_task(self.confirmation(pdu))
         self._pending.add(task)
         task.add_done_callback(self._pending.discard)

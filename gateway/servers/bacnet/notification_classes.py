@@ -15,6 +15,7 @@ from gateway.core.priority import Origin
 from gateway.servers.bacnet import codec
 from gateway.servers.bacnet.destinations import Destination, decode
 from gateway.servers.bacnet.device import FixedRecord
+from gateway.servers.bacnet.objects import Items
 from gateway.servers.bacnet.standard import (
     LIST_ELEMENT_NOT_FOUND,
     NO_SPACE_TO_ADD_LIST_ELEMENT,
@@ -157,8 +158,9 @@ class ClassRecord(FixedRecord):
     def single(self, prop: int) -> bytes:
         return self.of.octets if prop == Prop.RECIPIENT_LIST else super().single(prop)
 
-    def items(self, prop: int) -> Sequence[bytes]:
-        return [each.octets for each in self.of.recipients]
+    def items(self, prop: int) -> Items:
+        recipients = self.of.recipients
+        return Items(len(recipients), lambda at: recipients[at].octets)
 
     def elements(self, prop: int) -> Sequence[bytes]:
         if prop == Prop.PRIORITY:

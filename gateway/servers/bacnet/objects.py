@@ -5,10 +5,10 @@ Which properties an object has is its Shape (ASHRAE 135 clause 12), shared by al
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from gateway.servers.bacnet import codec
 from gateway.servers.bacnet.standard import (
@@ -51,6 +51,13 @@ def shape(required: tuple[int, ...], optional: tuple[int, ...]) -> Shape:
     props = required + optional
     listed = tuple(codec.enumerated(prop) for prop in props if prop not in UNLISTED)
     return Shape(required, optional, frozenset(props), listed)
+
+
+class Items(NamedTuple):
+    """The elements of a list: how many there are, and the octets of one (from 0), made when it is asked for."""
+
+    size: int
+    octets: Callable[[int], bytes]
 
 
 class Record:
@@ -110,9 +117,9 @@ class Record:
             return codec.boolean(False)
         raise Refusal(UNKNOWN_PROPERTY)
 
-    def items(self, prop: int) -> Sequence[bytes]:
+    def items(self, prop: int) -> Items:
         """The elements of a list property; one that nobody fills is empty."""
-        return ()
+        return Items(0, lambda _: b"")
 
     def elements(self, prop: int) -> Sequence[bytes]:
         """The elements of an array property."""

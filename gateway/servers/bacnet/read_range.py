@@ -144,15 +144,14 @@ def read_list(request: Request, record: Record, room: int) -> bytes:
     """
     if request.by in (BY_SEQUENCE, BY_TIME):
         raise Refusal(LIST_ITEM_NOT_NUMBERED if request.by == BY_SEQUENCE else LIST_ITEM_NOT_TIMESTAMPED)
-    items = record.items(request.prop)
-    last = len(items)
+    last, item = record.items(request.prop)
     whole = request.by is None
     low, high, backward = Range(1, last) if whole else _among(1, last, int(request.reference), request.wanted)
     head = _head(request, record)
     if low > high:
         return head + _tail(_flags(), b"", 0, None)
     room -= len(head) + LONGEST_TAIL
-    chosen, octets = _fitting(range(low, high + 1), lambda at: items[at - 1], room, backward=backward)
+    chosen, octets = _fitting(range(low, high + 1), lambda at: item(at - 1), room, backward=backward)
     flags = _flags(first=chosen[0] == 1, last=chosen[-1] == last, more=len(chosen) < high - low + 1)
     return head + _tail(flags, octets, len(chosen), None)
 

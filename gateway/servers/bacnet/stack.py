@@ -10,12 +10,12 @@ import asyncio
 import logging
 from dataclasses import dataclass
 from ipaddress import IPv4Address
-from typing import NamedTuple
 
 from bacpypes3.apdu import APDU
 from bacpypes3.appservice import ApplicationServiceAccessPoint
 from bacpypes3.basetypes import Segmentation
 from bacpypes3.comm import Client
+from bacpypes3.errors import UnknownRoute
 from bacpypes3.pdu import PDU, Address, GlobalBroadcast
 from bacpypes3.settings import settings
 
@@ -29,7 +29,7 @@ from gateway.servers.bacnet.management import Management
 from gateway.servers.bacnet.presence import Presence
 from gateway.servers.bacnet.read_range import ReadRanges
 from gateway.servers.bacnet.services import Reads, abort, reject
-from gateway.servers.bacnet.shortcut import APDU_LIMITS, LIMITS, PLAIN, PLAIN_AT, unicast
+from gateway.servers.bacnet.shortcut import LIMITS, PLAIN, PLAIN_AT, Head, head_of, unicast
 from gateway.servers.bacnet.standard import MAX_APDU, MAX_SEGMENTS, Abort, Service, Unconfirmed
 from gateway.servers.bacnet.status import LOG_EVERY_S, Traffic
 from gateway.servers.bacnet.tags import RejectReason
@@ -47,35 +47,14 @@ CONFIRMED, UNCONFIRMED, SIMPLE_ACK, COMPLEX_ACK, SEGMENT_ACK, ERROR, REJECT, ABO
 BY_SERVER = 0x01
 """In an Abort: the peer was the server, so it answers a notification of ours."""
 MOST_AT_ONCE = 64
-"""Segmented transactions, and writes on their way, at any time."""
+"""Segmented transactions, writes on their way, and notifications whose router is not found yet, at any time."""
 WINDOW = 1
 """Segments per acknowledgement: rusty-bacnet acknowledges the first one late when offered more, which costs 2 s."""
 BROADCASTS = (Address.localBroadcastAddr, Address.remoteBroadcastAddr, Address.globalBroadcastAddr)
 PLAIN_ANSWER = b"\x01\x00"
 """NPCI of an answer to a client of this network."""
+REMOTE = (Address.remoteStationAddr, Address.remoteBroadcastAddr)
 TIME_SERVICES = (Unconfirmed.TIME_SYNCHRONIZATION, Unconfirmed.UTC_TIME_SYNCHRONIZATION)
-
-
-class Head(NamedTuple):
-    """Header of a confirmed request; `limit` is the client's longest APDU (0: reserved), `service` -1 if missing."""
-
-    segmented: bool
-    limit: int
-    invoke: int
-    service: int
-    body: bytes
-
-
-def head_of(apdu: bytes) -> Head | None:
-    """The header, None if there is not even an invoke id to answer to."""
-    if len(apdu) < 3:
-        return None
-    segmented = bool(apdu[0] & 0x08)
-    at = 5 if segmented else 3
-    size = apdu[1] & 0x0F
-    limit = APDU_LIMITS[size] if size < len(APDU_LIMITS) else 0
-    service = apdu[at] if len(apdu) > at else -1
-    return Head(segmented, min(limit, MAX_APDU), apdu[2], service, apdu[at + 1 :])
 
 
 def peer_of(address: Address) -> Peer:
@@ -129,6 +108,7 @@ class Responder(ApplicationServiceAccessPoint):  # type: ignore[misc]  # bacpype
         self._reads = parts.reads
         self._traffic = parts.traffic
         self._writing: set[tuple[Address, int]] = set()
+        self._searching: set[asyncio.Task[None]] = set()
         self._log_again_at = 0.0
 
     async def confirmation(self, pdu: PDU) -> None:
@@ -176,7 +156,7 @@ class Responder(ApplicationServiceAccessPoint):  # type: ignore[misc]  # bacpype
     def glance(self, data: bytes, at: int, host: str) -> bytes | None:
         """The APDU that answers an unsegmented read, which begins at an octet of a datagram; None for anything else."""
         limit = LIMITS.get(data[at : at + 2])
-        if limit is None or self.serverTransactions:
+        if limit is None or (self.serverTransactions and self._under_way(data[at + 2 : at + 3])):
             return None
         try:
             kept = self._reads.kept(data[at + 3 :])
@@ -188,6 +168,10 @@ class Responder(ApplicationServiceAccessPoint):  # type: ignore[misc]  # bacpype
             return None
         self._traffic.seen(host, self._now(), kept[0])
         return b"\x30" + data[at + 2 : at + 3] + kept
+
+    def _under_way(self, invoke: bytes) -> bool:
+        """Whether a segmented request or answer has this invoke id; a new request of the same client ends it."""
+        return bool(invoke) and any(each.invokeID == invoke[0] for each in self.serverTransactions)
 
     def _read_first(self, apdu: bytes, host: str) -> bytes | None:
         """The same for a request that is new, or refused."""
@@ -299,11 +283,25 @@ class Responder(ApplicationServiceAccessPoint):  # type: ignore[misc]  # bacpype
         await Client.request(self, PDU(self._traffic.answered(apdu), destination=destination))
 
     async def notify(self, datagram: Datagram) -> None:
-        """Sends what nobody asked for; a fault of ours costs one notification."""
+        """Sends what nobody asked for; one whose router must be found first keeps the others from waiting for it."""
+        to = datagram.destination
+        if to.addrType not in REMOTE or getattr(to, "addrRoute", None) is not None:
+            await self._notify(datagram)
+        elif len(self._searching) >= MOST_AT_ONCE:
+            self._traffic.dropped += 1
+        else:
+            task = asyncio.get_running_loop().create_task(self._notify(datagram))
+            self._searching.add(task)
+            task.add_done_callback(self._searching.discard)
+
+    async def _notify(self, datagram: Datagram) -> None:
+        """A fault of ours costs one notification, and so does a network that no router knows."""
         try:
             pdu = PDU(datagram.apdu, destination=datagram.destination)
             pdu.pduExpectingReply = datagram.apdu[0] >> 4 == CONFIRMED
             await Client.request(self, pdu)
+        except UnknownRoute:
+            self._traffic.dropped += 1
         except Exception as fault:  # noqa: BLE001  # the other notifications still go out; complain logs the fault
             self.complain(datagram.apdu[1], fault)
 

@@ -32,7 +32,7 @@ class Door:
         roles: role of a client's certificate -> name of a group.
         counters: what is counted.
         most: connections of all clients; most_of_one: of one address.
-        on_stranger: told of the host of a client that no group has.
+        on_stranger: told of the host of a client that no group has, and whether it came to the secure port.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Door:
         *,
         most: int,
         most_of_one: int,
-        on_stranger: Callable[[str], None] = lambda _host: None,
+        on_stranger: Callable[[str, bool], None] = lambda _host, _secure: None,
     ) -> None:
         self.groups, self._roles, self._counters = tuple(groups), roles, counters
         self._most, self._most_of_one = most, most_of_one
@@ -98,7 +98,7 @@ class Door:
         """
         group = self._group(host, role)
         if group is None:
-            self._turn_away(host)
+            self._turn_away(host, secure=role is not None)
             return None
         if not self._has_room(host):
             self._counters.refused += 1
@@ -113,13 +113,13 @@ class Door:
         named = {*self._roles.values()}
         expected = find_group([group for group in self.groups if group.name in named], host) is not None
         if not expected:
-            self._turn_away(host)
+            self._turn_away(host, secure=True)
         return expected
 
-    def _turn_away(self, host: str) -> None:
+    def _turn_away(self, host: str, *, secure: bool) -> None:
         self._counters.refused += 1
         self._say_once("refused", host)
-        self._on_stranger(host)
+        self._on_stranger(host, secure)
 
     def pace(self, client: Connection, per_s: float) -> Pace:
         """The cap that all connections of a client's address share, one after the other too."""

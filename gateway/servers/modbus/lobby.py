@@ -45,11 +45,13 @@ class Lobby:
         self._listen()
 
     def close(self) -> None:
-        """Accepts nobody any more; handshakes that are under way end as they end."""
+        """Accepts nobody any more; nobody gets in by certificates that may be replaced."""
         if self._again is not None:
             self._again.cancel()
         self._loop.remove_reader(self.sockets[0])
         self.sockets[0].close()
+        for client in list(self._inside):
+            self._end(client)
 
     def _listen(self) -> None:
         self._again = None
@@ -88,10 +90,12 @@ class Lobby:
             crowd = hosts.most_common(1)[0][0]
         else:
             return
-        oldest = next(client for client, whose in self._inside.items() if whose == crowd)
-        del self._inside[oldest]
+        self._end(next(client for client, whose in self._inside.items() if whose == crowd))
+
+    def _end(self, client: socket.socket) -> None:
+        del self._inside[client]
         with contextlib.suppress(OSError):  # it is gone already
-            oldest.shutdown(socket.SHUT_RDWR)
+            client.shutdown(socket.SHUT_RDWR)
 
     async def _shake_hands(self, client: socket.socket) -> None:
         try:

@@ -190,16 +190,18 @@ class ModbusServer:
         """Other certificates, roles or (`sock`, bound already) another address of the secure listener, or none at all.
 
         Raises:
-            OSError: a file cannot be used; the listener stays as it is.
+            OSError: a file or the address cannot be used; the listener stays as it is.
         """
         context = security.context() if security is not None else None
-        old, self._security = self._shells.pop(True, None), security
+        old = self._shells.get(True)
         if security is None or context is None:
             self.secure_port = None
+            self._shells.pop(True, None)
         else:
             if sock is None and old is not None:
                 sock = old.share()
             self.secure_port = await self._listen(security.host, security.port, context, sock)
+        self._security = security
         if old is not None:
             old.close()
         self._door.admit(self._door.groups, security.roles if security is not None else {})

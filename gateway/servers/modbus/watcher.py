@@ -30,6 +30,11 @@ READ_WRITE, HOLDING, INPUTS = 23, 3, 4
 FUNCTIONS = frozenset({1, 2, 3, 4, 5, 6, 15, 16, 22, 23, 43})
 EXCEPTION_BIT = 0x80
 FEW_UNITS = 8
+NO_GROUP = "connects, but stands in no client group: add its address to `allow` of one (modbus.clients)"
+NO_ROLE = (
+    "connects to the secure port, but its certificate has no role of modbus.tls.roles, or its address is not in "
+    "`allow` of that role's group"
+)
 
 
 @dataclass(slots=True)
@@ -98,10 +103,10 @@ class Watcher:
             now = self._observatory.now
             self._observatory.tell(seen.log, seen.log.modbus.left(connection.requests, now))
 
-    def refused(self, host: str) -> None:
-        """A client of no group was turned away."""
+    def refused(self, host: str, secure: bool) -> None:
+        """A client of no group was turned away, perhaps from the secure port."""
         if self._observatory is not None:
-            text = "connects, but stands in no client group: add its address to `allow` of one (modbus.clients)"
+            text = NO_ROLE if secure else NO_GROUP
             self._observatory.tell(self._observatory.client(PROTOCOL, host), Finding("no_group", text))
 
     def garbled(self, connection: Connection, data: bytes) -> None:

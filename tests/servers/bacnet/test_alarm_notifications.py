@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from gateway.core.alarm import Transition
-from gateway.core.value import BAD
+from gateway.core.value import BAD, CONFIG_ERROR
 from gateway.engine.alarms import Alarms
 from gateway.servers.bacnet import ClassConfig, Destination, ListKeeper
 from gateway.servers.bacnet.alarm_reporting import MOST_CHANGES
@@ -115,6 +115,10 @@ async def test_a_fault_is_a_change_of_reliability(rig: AlarmRig, bms: Bms) -> No
     assert (told.type, told.to, told.priority) == (CHANGE_OF_RELIABILITY, FAULT, 128)
     # reliability communication-failure, flags in alarm and fault, Present_Value of the last state
     assert told.values == bytes.fromhex("fe13 090c 1a04c0 2e 0955 2e 2103 2f 2f ff13")
+    rig.set("status", None, CONFIG_ERROR, "the enumeration has changed")
+    told = await bms.must()
+    assert (told.type, told.came_from, told.to) == (CHANGE_OF_RELIABILITY, FAULT, FAULT)
+    assert told.values == bytes.fromhex("fe13 090a 1a04c0 2e 0955 2e 2103 2f 2f ff13"), "configuration-error"
     rig.set("status", 3)
     over = await bms.must()
     assert (over.type, over.to) == (CHANGE_OF_RELIABILITY, NORMAL)

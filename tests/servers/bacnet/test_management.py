@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator
 
@@ -156,5 +155,4 @@ async def test_what_names_no_moment_is_nothing(bench: Bench, raw) -> None:
         await client.apdu("1009" + body, 0.02)
     assert bench.server.time_sync is None
     await client.apdu("1009 a47f010f05 b408101400", 0.02)
-    await asyncio.sleep(0.02)
-    assert bench.server.time_sync is not None
+    await until(lambda: bench.server.time_sync is not None, 3.0)

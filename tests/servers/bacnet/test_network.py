@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 
 import pytest
+from bacpypes3 import netservice
+from bacpypes3.pdu import RemoteStation
 from rusty_bacnet import BACnetClient, BACnetServer, Bbmd, ForeignDevice
 
-from gateway.servers.bacnet import link
+from gateway.servers.bacnet import link, stack
+from gateway.servers.bacnet.cov import Datagram
 from gateway.servers.bacnet.foreign import FOREIGN
 from gateway.servers.bacnet.presence import DUPLICATE
 from gateway.servers.bacnet.upkeep import LOST
@@ -38,7 +42,7 @@ async def test_B08_a_doubled_device_number_is_an_alarm_until_it_is_gone(bench: B
     for _ in range(4):
         bench.pass_time(61.0)
         await asyncio.sleep(0.02)
-    assert DUPLICATE not in bench.alarms
+    await until(lambda: DUPLICATE not in bench.alarms, 3.0)
 
 
 async def test_B08_two_gateways_with_one_number_find_each_other() -> None:
@@ -215,3 +219,16 @@ async def test_a_hint_when_no_bms_can_find_the_gateway() -> None:
         bms.sendto(bytes.fromhex("810b000801001008"), ("127.255.255.255", bench.server.port))
     await until(lambda: bench.server.hint == "", 2.0)
     await bench.server.stop()
+
+
+async def test_a_network_without_a_router_costs_its_own_notifications_only(bench: Bench, monkeypatch, caplog) -> None:
+    monkeypatch.setattr(netservice, "WHO_IS_ROUTER_TO_NETWORK_TIMEOUT", 1.0)
+    responder = bench.server._upkeep._responder
+    began = time.monotonic()
+    for number in range(stack.MOST_AT_ONCE + 1):
+        await responder.notify(Datagram(b"\x10\x03", RemoteStation(number + 7, b"\x01")))
+    assert time.monotonic() - began < 1.0, "nobody waited"
+    assert bench.server.counters["dropped"] == 1
+    await until(lambda: bench.server.counters["dropped"] == stack.MOST_AT_ONCE + 1, 5.0)
+    assert not responder._searching
+    assert caplog.records == []

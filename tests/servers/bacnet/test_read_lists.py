@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
+from rusty_bacnet import BACnetClient, ObjectIdentifier, ObjectType
 
 from gateway.servers.bacnet import ClassConfig, Destination
 from tests.servers.bacnet.alarm_rig import CLASS, DEVICE, STATUS, AlarmRig, Bms
+from tests.servers.bacnet.rusty import P
 from tests.servers.bacnet.trends import by_position, by_sequence, by_time
 from tests.servers.bacnet.watcher import subscription
 
@@ -79,3 +81,12 @@ async def test_subscriptions_are_read_one_by_one(bms: Bms) -> None:
 )
 async def test_what_a_list_has_not_is_refused_by_its_cause(bms: Bms, how: bytes, answer: str) -> None:
     assert await read(bms, how) == answer
+
+
+async def test_rusty_reads_a_recipient_list(bms: Bms) -> None:
+    of = ObjectIdentifier(ObjectType.NOTIFICATION_CLASS, 1)
+    where = (f"127.0.0.1:{bms.target[1]}", of, P.RECIPIENT_LIST)
+    async with BACnetClient("127.0.0.1", 0, "127.255.255.255", 3000) as client:
+        last = await client.read_range(*where, range_type="position", reference_index=64, count=-3)
+    assert (last["item_count"], last["result_flags"], last["violations"]) == (3, (False, True, False), [])
+    assert last["item_data"].hex() == "".join(OCTETS[61:])

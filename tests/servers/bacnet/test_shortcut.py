@@ -25,8 +25,9 @@ from gateway.servers.bacnet.standard import Prop, object_key
 from gateway.servers.bacnet.store import ObjectStore
 from gateway.servers.bacnet.virtual import mac_of
 from tests.servers.bacnet.campus import FIRST, NETWORK, bvll, destined, running
-from tests.servers.bacnet.conftest import ALARMS, HOST, Bench, RawClient, make_bench
+from tests.servers.bacnet.conftest import ALARMS, HOST, Bench, RawClient, make_bench, unicast
 from tests.servers.bacnet.trends import trend_bench
+from tests.site import until
 
 READ, MULTIPLE, COMPLEX_ACK = 12, 14, 0x30
 UNKNOWN = 9999
@@ -145,6 +146,21 @@ async def test_an_answer_the_client_cannot_take_does_not_leave_by_it(bench: Benc
         assert (await raw(bench).apdu(bytes((0x00, 0x00, 1)) + request))[:2] == "71"
 
 
+async def test_a_segmented_answer_under_way_stands_in_the_way_of_its_invoke_id_only(bench: Bench, raw) -> None:
+    quick = bench.server._udp._quick  # type: ignore[union-attr]
+    assert quick is not None
+    client = raw(bench)
+    first = await client.apdu(bytes((0x02, 0x70, 1)) + multiple((0, [(Prop.ALL, None)])))
+    assert first[:4] == "3c01"
+    same, another = (unicast(bytes((0x02, 0x05, invoke)) + read(0, Prop.PRESENT_VALUE)) for invoke in (1, 2))
+    assert quick(same, HOST) is None
+    assert quick(another, HOST) is not None
+    answer = await client.ask(same)
+    assert answer is not None
+    assert answer[6:9].hex() == "30010c"
+    assert bench.server._upkeep._responder.serverTransactions == []  # type: ignore[union-attr]
+
+
 async def test_it_is_counted_as_the_long_one_is(bench: Bench, raw) -> None:
     client = raw(bench)
     for _ in range(3):
@@ -239,7 +255,8 @@ async def test_datagrams_wait_for_room_in_the_socket_in_their_order(tmp_path: Pa
     receiver.bind(path)
     for sock in (sender, receiver):
         sock.setblocking(False)
-    inlet = Inlet(FullPort(), sender, None)  # type: ignore[arg-type]
+    port = FullPort()
+    inlet = Inlet(port, sender, None)  # type: ignore[arg-type]
     sent = [number.to_bytes(2, "big") for number in range(MOST_PENDING)]
     assert all(inlet.send(datagram, path) for datagram in sent)  # type: ignore[arg-type]
     assert inlet._waiting
@@ -253,6 +270,10 @@ async def test_datagrams_wait_for_room_in_the_socket_in_their_order(tmp_path: Pa
     assert got == sent
     assert inlet.send(b"last", path)  # type: ignore[arg-type]
     assert await asyncio.get_running_loop().sock_recv(receiver, 100) == b"last"
-    inlet.close()
-    inlet.close()
+    while inlet.send(b"lost", path):  # type: ignore[arg-type]
+        pass
     receiver.close()
+    await until(lambda: not inlet._waiting, WAIT_S)
+    assert port.dropped == MOST_PENDING
+    inlet.close()
+    inlet.close()

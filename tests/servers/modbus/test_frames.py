@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import random
 import struct
+from dataclasses import replace
 
 import pytest
 
-from tests.servers.modbus.conftest import Bench, adu, read, write16
+from gateway.servers.modbus.connection import AT_ONCE
+from tests.servers.modbus.conftest import BMS, Bench, adu, read, write16
 
 
 async def cut(data: bytes, bench: Bench, sizes: int) -> None:
@@ -69,27 +71,29 @@ async def test_M02_bytes_that_trickle_do_not_extend_the_time(bench: Bench) -> No
 
 
 async def test_M02_a_completed_frame_stops_the_timer(bench: Bench) -> None:
-    server = await bench.serve(half_frame_s=0.1)
+    server = await bench.serve(half_frame_s=0.5)
     wire = await bench.connect()
     for number in range(4):
         frame = adu(number, read(0, 1))
         wire.send(frame[:5])
-        await asyncio.sleep(0.04)
+        await asyncio.sleep(0.005)
         wire.send(frame[5:])
         assert (await wire.frame())[0] == number
-    await asyncio.sleep(0.15)
+    await asyncio.sleep(0.6)
     assert server.counters.half_frames == 0
 
 
 async def test_silent_connection_is_closed_and_a_polling_one_is_not(bench: Bench) -> None:
-    server = await bench.serve(idle_s=0.1)
+    server = await bench.serve(idle_s=0.5)
     polling, silent = await bench.connect(), await bench.connect()
-    for _ in range(10):
+    asked = 0
+    while not server.counters.idle:
         await polling.ask(read(0, 1))
+        asked += 1
         await asyncio.sleep(0.03)
     assert server.counters.idle == 1
     assert await silent.closed()
-    assert [client["requests"] for client in server.clients] == [10]
+    assert [client["requests"] for client in server.clients] == [asked]
 
 
 @pytest.mark.parametrize("size", [1, 2, 5, 7, 11])
@@ -100,6 +104,32 @@ async def test_M03_a_split_frame_is_answered(bench: Bench, size: int) -> None:
     await cut(adu(5, read(1000, 1)) + adu(6, read(1000, 2)), bench, size)
     assert await wire.frame() == (5, 1, bytes.fromhex("0302 004d"))
     assert await wire.frame() == (6, 1, bytes.fromhex("0304 004d ffff"))
+
+
+async def test_M04_a_flood_of_pipelined_requests_holds_nobody_else_up(bench: Bench) -> None:
+    server = await bench.serve()
+    flood, other = await bench.connect(), await bench.connect()
+    flood.send(b"".join(adu(n, read(0, 1)) for n in range(8_000)))
+    assert (await other.ask(read(0, 1)))[0] == 3
+    assert server.counters.requests < 6_000
+    for n in range(8_000):
+        assert (await flood.frame())[0] == n
+
+
+@pytest.mark.parametrize("per_s", [None, 1000.0])
+async def test_M04_order_holds_over_turns_writes_and_a_cap(bench: Bench, per_s: float | None) -> None:
+    server = await bench.serve(groups=[replace(BMS, requests_per_s=per_s)])
+    bench.point("p", (1000, "uint16"), command=True)
+    wire = await bench.connect()
+    count = 3 * AT_ONCE
+    wire.send(
+        b"".join(adu(n, write16(1000, n.to_bytes(2, "big")) if n % 7 == 0 else read(1000, 1)) for n in range(count))
+    )
+    for n in range(count):
+        transaction, _, pdu = await wire.frame()
+        assert transaction == n
+        assert pdu == (struct.pack(">BHH", 16, 1000, 1) if n % 7 == 0 else struct.pack(">BBH", 3, 2, n - n % 7))
+    assert (server.counters.throttled > 0) == (per_s is not None)
 
 
 @pytest.mark.parametrize("count", [2, 10, 60, 2000])

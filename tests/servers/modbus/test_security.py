@@ -13,12 +13,14 @@ from pathlib import Path
 
 import pytest
 
+from gateway.engine.observatory import Observatory
 from gateway.servers.modbus import ClientGroup, ModbusServer, Security
 from gateway.servers.modbus.connection import Connection
 from gateway.servers.modbus.lobby import MOST, MOST_OF_ONE
 from gateway.servers.modbus.security import role_of
 from tests.servers.modbus.authority import Authority, client_context, utf8
 from tests.servers.modbus.conftest import BMS, LOCAL, Bench, Wire, adu, read, write16
+from tests.site import until
 
 READER = ClientGroup("reader", LOCAL, 11, write=False)
 AWAY = ClientGroup("away", (ip_network("10.0.0.0/8"),), 12, write=True)
@@ -148,14 +150,30 @@ async def test_M08_when_all_handshakes_are_taken_the_host_with_most_makes_room(
     assert server.counters.failed_handshakes == 1
 
 
+async def test_a_handshake_under_way_does_not_outlive_the_certificates_it_began_with(
+    bench: Bench, authority: Authority
+) -> None:
+    server = await serve(bench, authority)
+    wire = Wire(*await asyncio.open_connection("127.0.0.1", server.secure_port))
+    bench.wires.append(wire)
+    await until(lambda: len(bench.tasks) == 1)
+    await server.secure(None)
+    assert await wire.closed()
+    assert (server.counters.failed_handshakes, server.counters.connections) == (1, 0)
+
+
 async def test_M13_a_host_of_no_role_shows_no_certificate(bench: Bench, authority: Authority) -> None:
     certificate, key = authority.issue("gateway")
     security = Security("127.0.0.1", 0, certificate, key, authority.file, {"Elsewhere": "away"})
-    server = await bench.serve(groups=[BMS, AWAY], security=security)
+    observatory = Observatory(bench.clock)
+    server = await bench.serve(groups=[BMS, AWAY], security=security, observatory=observatory)
     wire = Wire(*await asyncio.open_connection("127.0.0.1", server.secure_port))
     bench.wires.append(wire)
     assert await wire.closed()
     assert (server.counters.refused, server.counters.failed_handshakes) == (1, 0)
+    (hint,) = observatory.hints()
+    assert hint["id"] == "no_group"
+    assert "no role of modbus.tls.roles, or its address is not in `allow`" in hint["text"]
 
 
 async def test_M15_a_secure_listener_without_descriptors_tries_again(

@@ -8,8 +8,15 @@ import assert from "node:assert/strict";
 import { chromium } from "playwright-core";
 
 const PASSWORDS = { vera: "viewers look on", oskar: "operators do it", adam: "admins may all" };
-const QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-  "--disable-component-update", "--disable-sync"];
+const QUIET = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
 const [, , executablePath, base, file, name] = process.argv;
 const scenarios = await import(`./${file}`);
 
@@ -29,7 +36,11 @@ const bench = {
 
   // A page of somebody who has just logged in; whatever the page says wrong fails the scenario.
   async open(user, { scheme = "light", width = 1280, section = "overview" } = {}) {
-    const context = await browser.newContext({ colorScheme: scheme, viewport: { width, height: 900 }, reducedMotion: "reduce" });
+    const context = await browser.newContext({
+      colorScheme: scheme,
+      viewport: { width, height: 900 },
+      reducedMotion: "reduce",
+    });
     const page = await context.newPage();
     page.setDefaultTimeout(15000);
     page.on("pageerror", (error) => faults.push(`${error.stack}`));
@@ -48,7 +59,10 @@ const bench = {
     await page.getByLabel("Password").fill(PASSWORDS[user]);
     await page.getByRole("button", { name: "Log in" }).click();
     await page.getByRole("link", { name: "Overview" }).waitFor();
-    if (section !== "overview") await page.evaluate((hash) => { location.hash = hash; }, section);
+    if (section !== "overview")
+      await page.evaluate((hash) => {
+        location.hash = hash;
+      }, section);
     return page;
   },
 
@@ -57,7 +71,13 @@ const bench = {
     if (!(await page.evaluate(() => Boolean(window.axe)))) await page.evaluate(axe);
     const found = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
     const grave = found.violations.filter(({ impact }) => impact === "serious" || impact === "critical");
-    const said = grave.map(({ id, nodes }) => `${what}: ${id}: ${nodes.slice(0, 3).map((node) => `${node.html} ${node.failureSummary}`).join(" | ")}`);
+    const said = grave.map(
+      ({ id, nodes }) =>
+        `${what}: ${id}: ${nodes
+          .slice(0, 3)
+          .map((node) => `${node.html} ${node.failureSummary}`)
+          .join(" | ")}`,
+    );
     assert.deepEqual(said, []);
   },
 };

@@ -5,20 +5,30 @@ const BREATH_S = 10;
 
 export async function pixels({ open }) {
   const page = await open("vera");
-  const loaded = await page.evaluate(() => performance.getEntries().filter((entry) => entry.transferSize !== undefined && !entry.name.includes("/api/"))
-    .map(({ transferSize, decodedBodySize }) => [transferSize, decodedBodySize]));
+  const loaded = await page.evaluate(() =>
+    performance
+      .getEntries()
+      .filter((entry) => entry.transferSize !== undefined && !entry.name.includes("/api/"))
+      .map(({ transferSize, decodedBodySize }) => [transferSize, decodedBodySize]),
+  );
   const weight = loaded.reduce(([sent, whole], [a, b]) => [sent + a, whole + b], [0, 0]);
-  await page.evaluate((point) => { location.hash = `points?search=${encodeURIComponent(point)}`; }, process.env.POINT);
+  await page.evaluate((point) => {
+    location.hash = `points?search=${encodeURIComponent(point)}`;
+  }, process.env.POINT);
   await page.locator("td.value").first().waitFor();
   const inspector = await page.context().newCDPSession(page);
-  await page.evaluate(() => {
+  await page.evaluate((point) => {
     window.delays = [];
-    const cell = document.querySelector("td.value");
-    new MutationObserver(() => requestAnimationFrame(() => {
-      const written = Number(cell.textContent);
-      if (written > 1e9) window.delays.push(Date.now() - written * 1000);
-    })).observe(cell, { characterData: true, childList: true, subtree: true });
-  });
+    let last = 0;
+    new MutationObserver(() =>
+      requestAnimationFrame(() => {
+        const row = document.querySelector(`button.name[title="${CSS.escape(point)}"]`)?.closest("tr");
+        const written = Number(row?.querySelector("td.value").textContent);
+        if (written > 1e9 && written !== last) window.delays.push(Date.now() - written * 1000);
+        if (written > 1e9) last = written;
+      }),
+    ).observe(document.querySelector("table.points tbody"), { characterData: true, childList: true, subtree: true });
+  }, process.env.POINT);
   const memory = [];
   for (let gone = 0; gone < SECONDS; gone += BREATH_S) {
     await page.waitForTimeout(BREATH_S * 1000);

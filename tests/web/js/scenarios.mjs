@@ -6,8 +6,13 @@ const SECTIONS = ["overview", "zones", "points", "commands", "clients", "evidenc
 const LIMIT = "evce/zone/Zone A/reduction";
 
 async function go(page, section) {
-  await page.evaluate((hash) => { location.hash = hash; }, section);
-  await page.locator(`main[data-section="${section.split("?")[0]}"] h1`).first().waitFor();
+  await page.evaluate((hash) => {
+    location.hash = hash;
+  }, section);
+  await page
+    .locator(`main[data-section="${section.split("?")[0]}"] h1`)
+    .first()
+    .waitFor();
 }
 
 function sees(page, text) {
@@ -24,7 +29,11 @@ async function becomes(page, see, wanted, seconds = 15) {
   }
 }
 
-const badge = (inside, text) => inside.locator(".badge").filter({ hasText: new RegExp(`^\\W*${text}$`) }).first();
+const badge = (inside, text) =>
+  inside
+    .locator(".badge")
+    .filter({ hasText: new RegExp(`^\\W*${text}$`) })
+    .first();
 const card = (page, point) => page.getByRole("region", { name: point, exact: true });
 
 // -- a manager -----------------------------------------------------------------------------------------------------
@@ -40,7 +49,10 @@ export async function overview({ open, ask }) {
   assert.match(await need.innerText(), /alarm\s+garage-7: .+/);
   await sees(page, /\d+ not good/);
   await page.getByRole("link", { name: /not good/ }).click();
-  await page.getByRole("button", { name: /garage-7\/charger/ }).first().waitFor();
+  await page
+    .getByRole("button", { name: /garage-7\/charger/ })
+    .first()
+    .waitFor();
   assert.deepEqual(await page.locator("tbody .badge.ok").count(), 0, "only what is not good");
 }
 
@@ -50,10 +62,18 @@ export async function zones({ open, ask }) {
   await zone.waitFor();
   await ask("the BMS writes 40 A");
   await badge(zone, "in force").waitFor();
-  const told = await becomes(page, () => zone.innerText(), (text) => /In force\s+40 A/.test(text));
+  const told = await becomes(
+    page,
+    () => zone.innerText(),
+    (text) => /In force\s+40 A/.test(text),
+  );
   assert.match(told, /Asked\s+40 A\s+In force\s+40 A/);
   assert.match(told, /slot 10 · modbus 127\.0\.0\.1:\d+ bms/);
-  await becomes(page, () => zone.getByRole("img", { name: /The last hour/ }).getAttribute("aria-label"), (said) => /asked 40 A/.test(said));
+  await becomes(
+    page,
+    () => zone.getByRole("img", { name: /The last hour/ }).getAttribute("aria-label"),
+    (said) => /asked 40 A/.test(said),
+  );
   await zone.getByText(/\d+ stations/).waitFor();
   await zone.getByRole("button", { name: "Bay 001" }).click();
   await page.getByRole("dialog").getByText("Where it comes from").waitFor();
@@ -64,12 +84,23 @@ export async function zones({ open, ask }) {
 export async function points({ open, ask }) {
   const page = await open("vera", { section: "points" });
   const count = page.locator("main p[role=status]");
-  const all = await becomes(page, () => count.innerText(), (said) => /^\d+ points of \d+$/.test(said), 40);
+  const all = await becomes(
+    page,
+    () => count.innerText(),
+    (said) => /^\d+ points of \d+$/.test(said),
+    40,
+  );
   assert.ok(Number(all.split(" ")[0]) >= 10000, all);
-  assert.ok(await page.locator("tbody tr").count() < 60, "only what is seen is drawn");
+  assert.ok((await page.locator("tbody tr").count()) < 60, "only what is seen is drawn");
   const port = page.getByRole("region", { name: "Points" });
-  await port.evaluate((box) => { box.scrollTop = box.scrollHeight; });
-  await becomes(page, () => page.locator("tbody tr").last().getAttribute("aria-hidden"), (hidden) => hidden === "true");
+  await port.evaluate((box) => {
+    box.scrollTop = box.scrollHeight;
+  });
+  await becomes(
+    page,
+    () => page.locator("tbody tr").last().getAttribute("aria-hidden"),
+    (hidden) => hidden === "true",
+  );
   await page.locator(`tbody tr[aria-rowindex="${Number(all.split(" ")[0]) + 1}"]`).waitFor();
   const search = page.getByLabel("Search");
   const from = Date.now();
@@ -78,24 +109,40 @@ export async function points({ open, ask }) {
   assert.ok(Date.now() - from < 2000, "the search is quick");
   const row = page.getByRole("row").filter({ has: page.getByRole("button", { name: LIMIT, exact: true }) });
   const place = await ask("where the limit stands");
-  assert.match(await row.innerText(), new RegExp(`${place.register} · 4${String(place.register + 1).padStart(4, "0")} · 3.+analog-value ${place.instance}`, "s"));
+  assert.match(
+    await row.innerText(),
+    new RegExp(
+      `${place.register} · 4${String(place.register + 1).padStart(4, "0")} · 3.+analog-value ${place.instance}`,
+      "s",
+    ),
+  );
   await search.fill(String(place.register));
   await row.waitFor();
   await search.fill("zone a current");
   await page.getByRole("button", { name: "evce/zone/Zone A/current", exact: true }).click();
   const drawer = page.getByRole("dialog");
   await drawer.getByText(/GET https:\/\/127\.0\.0\.1:\d+\/api\/v2\/em\/zones\/1\/status/).waitFor();
-  await drawer.getByText("\"current\"").waitFor();
+  await drawer.getByText('"current"').waitFor();
   await page.keyboard.press("Escape");
   await search.fill("");
   await page.getByLabel("Kind").selectOption("meter");
-  await becomes(page, () => count.innerText(), (said) => Number(said.split(" ")[0]) < 100);
+  await becomes(
+    page,
+    () => count.innerText(),
+    (said) => Number(said.split(" ")[0]) < 100,
+  );
   assert.equal(await page.locator("tbody button.name").filter({ hasNotText: "/meter/" }).count(), 0);
   await page.getByLabel("Kind").selectOption("");
   await search.fill("zone a/reduction.applied");
   await ask("the BMS writes 40 A");
-  const applied = page.getByRole("row").filter({ has: page.getByRole("button", { name: `${LIMIT}.applied`, exact: true }) });
-  await becomes(page, () => applied.locator("td.value").innerText(), (value) => value === "40");
+  const applied = page
+    .getByRole("row")
+    .filter({ has: page.getByRole("button", { name: `${LIMIT}.applied`, exact: true }) });
+  await becomes(
+    page,
+    () => applied.locator("td.value").innerText(),
+    (value) => value === "40",
+  );
 }
 
 export async function checkout({ open }) {
@@ -106,7 +153,10 @@ export async function checkout({ open }) {
   await drawer.getByLabel(/Value to show/).fill("12.5");
   await drawer.getByRole("button", { name: "Take out of service" }).click();
   const sure = page.getByRole("dialog", { name: "Take this point out of service?" });
-  assert.match(await sure.innerText(), /will show 12\.5 kW on Modbus, BACnet and here.+nothing is sent to the product/s);
+  assert.match(
+    await sure.innerText(),
+    /will show 12\.5 kW on Modbus, BACnet and here.+nothing is sent to the product/s,
+  );
   await sure.getByRole("button", { name: "Take out of service" }).click();
   await drawer.getByText(/Out of service: set by oskar/).waitFor();
   await drawer.getByText("12.5 kW", { exact: true }).waitFor();
@@ -140,29 +190,51 @@ export async function commands({ open, ask }) {
   await limit.getByRole("button", { name: "Write …" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Write", exact: true }).click();
   await badge(limit, "in force").waitFor();
-  await becomes(page, () => limit.innerText(), (told) => /Asked now\s+40 A \(slot 8\)\s+In force\s+40 A/.test(told));
+  await becomes(
+    page,
+    () => limit.innerText(),
+    (told) => /Asked now\s+40 A \(slot 8\)\s+In force\s+40 A/.test(told),
+  );
   assert.deepEqual(await ask("what the product received"), [40]);
   const release = limit.getByRole("button", { name: "Release" });
   await release.focus();
   await ask("the BMS writes 60 A");
-  await becomes(page, () => limit.innerText(), (told) => /2 in use/.test(told));
-  assert.ok(await release.evaluate((button) => button === document.activeElement), "what comes meanwhile leaves the focus alone");
+  await becomes(
+    page,
+    () => limit.innerText(),
+    (told) => /2 in use/.test(told),
+  );
+  assert.ok(
+    await release.evaluate((button) => button === document.activeElement),
+    "what comes meanwhile leaves the focus alone",
+  );
   assert.equal(await limit.getByRole("button", { name: "Release" }).count(), 1, "slot 10 is not an operator's");
   await page.keyboard.press("Enter");
   const asked = page.getByRole("dialog", { name: "Release this slot?" });
   assert.equal(await asked.locator(":focus").innerText(), "Cancel");
   await asked.getByRole("button", { name: "Release" }).click();
-  await becomes(page, () => limit.innerText(), (told) => /Asked now\s+60 A \(slot 10\)\s+In force\s+60 A/.test(told));
+  await becomes(
+    page,
+    () => limit.innerText(),
+    (told) => /Asked now\s+60 A \(slot 10\)\s+In force\s+60 A/.test(told),
+  );
   await go(page, "evidence");
   for (const event of ["accepted", "verified", "released"]) {
     await page.getByRole("row").filter({ hasText: event }).filter({ hasText: "oskar" }).first().waitFor();
   }
   await page.getByRole("button", { name: "Verify the chain" }).click();
   await sees(page, /The chain is whole: \d+ records/);
-  const [report] = await Promise.all([page.context().waitForEvent("page"), (async () => {
-    await page.locator("section").filter({ hasText: "Report of a reduction" }).getByLabel("Point").selectOption(LIMIT);
-    await page.getByRole("button", { name: "Open the report" }).click();
-  })()]);
+  const [report] = await Promise.all([
+    page.context().waitForEvent("page"),
+    (async () => {
+      await page
+        .locator("section")
+        .filter({ hasText: "Report of a reduction" })
+        .getByLabel("Point")
+        .selectOption(LIMIT);
+      await page.getByRole("button", { name: "Open the report" }).click();
+    })(),
+  ]);
   await report.getByRole("heading", { name: LIMIT }).waitFor();
   assert.match(await report.locator("body").innerText(), /measured before.+oskar.+40 A/s);
 }
@@ -177,12 +249,12 @@ export async function actions({ open, ask }) {
   assert.equal(await ask("how many resets the product received"), 1);
 }
 
-export async function roles({ open }) {
+export async function roles({ open, judge }) {
   const page = await open("vera");
   const writing = /^(Write|Release|Take out of service|Back into service|Soft|Hard|Clear)/;
   for (const section of SECTIONS) {
     await go(page, section);
-    await page.waitForLoadState("networkidle").catch(() => {});
+    await page.locator("main .panel, main table").first().waitFor();
     assert.equal(await page.getByRole("button", { name: writing }).count(), 0, section);
   }
   await go(page, "commands");
@@ -191,12 +263,17 @@ export async function roles({ open }) {
   assert.equal(await page.locator("form.inline").count(), 0);
   const said = await page.evaluate(async (point) => {
     const headers = { "Content-Type": "application/json", "X-Evce-Page": "1" };
-    const answer = await fetch("/api/v1/write", { method: "POST", headers, body: JSON.stringify({ point, value: 40 }) });
+    const answer = await fetch("/api/v1/write", {
+      method: "POST",
+      headers,
+      body: JSON.stringify({ point, value: 40 }),
+    });
     return [answer.status, (await answer.json()).error];
   }, LIMIT);
   assert.deepEqual(said, [403, "vera is a viewer here; this needs the role operator"]);
   await page.getByRole("button", { name: "Log out" }).click();
   await page.getByRole("button", { name: "Log in" }).waitFor();
+  await judge(page, "the login");
 }
 
 // -- what goes wrong -------------------------------------------------------------------------------------------------
@@ -204,7 +281,11 @@ export async function roles({ open }) {
 export async function connection({ open, ask }) {
   const page = await open("vera", { section: `points?search=${encodeURIComponent("zone a/reduction.applied")}` });
   const value = page.locator("td.value").first();
-  await becomes(page, () => value.innerText(), (text) => text === "250");
+  await becomes(
+    page,
+    () => value.innerText(),
+    (text) => text === "250",
+  );
   await ask("the network is cut");
   const lost = page.getByText(/Connection lost, values as of \d\d:\d\d:\d\d/);
   await lost.waitFor();
@@ -212,7 +293,11 @@ export async function connection({ open, ask }) {
   await ask("the BMS writes 40 A");
   await ask("the network is back");
   await lost.waitFor({ state: "detached" });
-  await becomes(page, () => value.innerText(), (text) => text === "40");
+  await becomes(
+    page,
+    () => value.innerText(),
+    (text) => text === "40",
+  );
 }
 
 export async function names({ open }) {
@@ -229,20 +314,26 @@ export async function names({ open }) {
 }
 
 export async function accessibility({ open, judge }) {
-  for (const [scheme, width] of [["light", 1280], ["dark", 820], ["dark", 1280], ["light", 820]]) {
+  for (const [scheme, width, judged] of [
+    ["light", 1280, true],
+    ["dark", 820, true],
+    ["dark", 1280, false],
+    ["light", 820, false],
+  ]) {
     const page = await open("adam", { scheme, width });
     for (const section of SECTIONS) {
       await go(page, section);
       await page.locator("main .panel, main table").first().waitFor();
-      await page.waitForTimeout(300);
-      await judge(page, `${section}, ${scheme}, ${width}`);
+      if (judged) await judge(page, `${section}, ${scheme}, ${width}`);
       const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
       assert.ok(over <= 0, `${section} is ${over} pixels wider than ${width}`);
     }
-    await go(page, "points?search=zone a/power");
-    await page.locator("button.name").first().click();
-    await page.getByRole("dialog").getByText("Where it comes from").waitFor();
-    await judge(page, `the drawer, ${scheme}`);
+    if (judged) {
+      await go(page, "points?search=zone a/power");
+      await page.locator("button.name").first().click();
+      await page.getByRole("dialog").getByText("Where it comes from").waitFor();
+      await judge(page, `the drawer, ${scheme}`);
+    }
     await page.context().close();
   }
 }

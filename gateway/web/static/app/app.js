@@ -22,9 +22,15 @@ const live = new Live();
 const app = {
   live,
   session: null,
-  get mayCommand() { return this.session.role !== "viewer"; },
-  get mayAll() { return this.session.role === "admin"; },
-  go: (hash) => { location.hash = hash; },
+  get mayCommand() {
+    return this.session.role !== "viewer";
+  },
+  get mayAll() {
+    return this.session.role === "admin";
+  },
+  go: (hash) => {
+    location.hash = hash;
+  },
   open: (point) => openPoint(app, point),
   toast,
 };
@@ -36,19 +42,28 @@ async function start() {
   document.body.dataset.role = app.session.role;
   place("site").textContent = app.session.site || "EV gateway";
   place("user").textContent = `${app.session.user} · ${app.session.role}`;
-  fill(place("tabs"), Object.entries(SECTIONS).map(([name, section]) => (
-    h("a", { href: `#${name}`, data: { section: name } }, section.title, h("span.count", { hidden: true }))
-  )));
+  fill(
+    place("tabs"),
+    Object.entries(SECTIONS).map(([name, section]) =>
+      h("a", { href: `#${name}`, data: { section: name } }, section.title, h("span.count", { hidden: true })),
+    ),
+  );
   document.querySelector(".skip").addEventListener("click", (event) => {
     event.preventDefault();
     place("main").focus();
   });
   place("logout").addEventListener("click", () => {
-    post("logout").then(() => location.reload()).catch((error) => toast(error.message, "bad"));
+    post("logout")
+      .then(() => location.reload())
+      .catch((error) => toast(error.message, "bad"));
   });
   live.on("overview", told);
   live.on("link", link);
-  live.on("hello", () => get("overview").then(told).catch(() => {}));
+  live.on("hello", () =>
+    get("overview")
+      .then(told)
+      .catch(() => {}),
+  );
   addEventListener("hashchange", route);
   setInterval(() => get("session").catch(() => {}), RENEW_MS);
   route();
@@ -57,7 +72,8 @@ async function start() {
 function route() {
   const [name, ...rest] = location.hash.slice(1).split("?");
   const key = Object.hasOwn(SECTIONS, name) ? name : "overview";
-  const section = SECTIONS[key], first = shown === undefined;
+  const section = SECTIONS[key],
+    first = shown === undefined;
   shown?.leave?.();
   for (const tab of place("tabs").children) {
     if (tab.dataset.section === key) tab.setAttribute("aria-current", "page");
@@ -68,7 +84,9 @@ function route() {
   document.title = `${section.title} · ${app.session.site || "EV gateway"}`;
   const view = section.show(main, app, new URLSearchParams(rest.join("?")));
   shown = view;
-  live.follow(section.topic).then(() => { if (shown === view) view?.load?.(); });
+  live.follow(section.topic).then(() => {
+    if (shown === view) view?.load?.();
+  });
   scrollTo(0, 0);
   if (!first && document.activeElement === document.body) main.focus({ preventScroll: true });
 }
@@ -85,15 +103,21 @@ function told(now) {
   if (now.dry_run) said.push(banner("warn", "Dry run: nothing that is written here is sent to any product."));
   if (now.read_only) said.push(banner("warn", "Read-only: no limit is accepted from anybody."));
   for (const point of now.forced.slice(0, BANNERS)) {
-    const text = `Out of service: ${point.point} shows ${withUnit(point.value, "")}, set by ${point.user || "somebody"}.`;
-    const end = app.mayCommand && h("button.small", { type: "button", onclick: () => release(point.point) }, "Back into service");
+    const user = point.user || "somebody";
+    const text = `Out of service: ${point.point} shows ${withUnit(point.value, "")}, set by ${user}.`;
+    const end =
+      app.mayCommand && h("button.small", { type: "button", onclick: () => release(point.point) }, "Back into service");
     said.push(banner("grave", text, end));
   }
   if (now.forced.length > BANNERS) {
     const all = h("a", { href: "#points?quality=forced" }, `all ${now.forced.length} of them`);
     said.push(banner("grave", `Out of service: ${now.forced.length - BANNERS} more.`, all));
   }
-  const signature = JSON.stringify([now.dry_run, now.read_only, now.forced.map(({ point, value, user }) => [point, value, user])]);
+  const signature = JSON.stringify([
+    now.dry_run,
+    now.read_only,
+    now.forced.map(({ point, value, user }) => [point, value, user]),
+  ]);
   const banners = place("banners");
   if (banners.dataset.signature === signature) return;
   banners.dataset.signature = signature;
@@ -126,7 +150,7 @@ let hide = 0;
 function toast(text, level = "ok") {
   clearTimeout(hide);
   const box = fill(place("toast"), h(`p.${level}`, {}, badge(level, text)));
-  if (box.matches(":popover-open")) box.hidePopover();  // shown again, it stands above a dialog
+  if (box.matches(":popover-open")) box.hidePopover(); // shown again, it stands above a dialog
   box.showPopover();
   hide = setTimeout(() => box.hidePopover(), 8000);
 }

@@ -2,7 +2,12 @@
 
 import { h, number, svg } from "./dom.js";
 
-const NARROWEST = 240, HEIGHT = 150, LEFT = 40, BOTTOM = 20, TOP = 8, RIGHT = 8;
+const NARROWEST = 240,
+  HEIGHT = 150,
+  LEFT = 40,
+  BOTTOM = 20,
+  TOP = 8,
+  RIGHT = 8;
 export const HOUR_S = 3600;
 
 // lines: [{name, style, rows: [[time, value, quality]]}]; as wide as its place, so that its texts keep their size.
@@ -12,10 +17,13 @@ export function chart(lines, unit, now, place) {
   const values = lines.flatMap((line) => line.rows.map((row) => row[1])).filter((value) => typeof value === "number");
   if (!values.length) return h("p.hint.empty", {}, "Nothing recorded in the last hour yet.");
   const top = nice(Math.max(...values, 1));
-  const x = (time) => LEFT + (Math.max(time, since) - since) / HOUR_S * (width - LEFT - RIGHT);
+  const x = (time) => LEFT + ((Math.max(time, since) - since) / HOUR_S) * (width - LEFT - RIGHT);
   const y = (value) => TOP + (1 - Math.max(value, 0) / top) * (HEIGHT - TOP - BOTTOM);
   const drawing = svg("svg", {
-    viewBox: `0 0 ${width} ${HEIGHT}`, class: "chart", role: "img", "aria-label": words(lines, unit),
+    viewBox: `0 0 ${width} ${HEIGHT}`,
+    class: "chart",
+    role: "img",
+    "aria-label": words(lines, unit),
   });
   for (const part of [0, 0.5, 1]) {
     const at = y(top * part);
@@ -29,7 +37,13 @@ export function chart(lines, unit, now, place) {
   }
   for (const line of lines) {
     const drawn = path(line.rows, x, y, now);
-    if (line.style === "measured") drawing.append(svg("path", { d: drawn.replaceAll(/M([\d.]+) [^M]*/g, (piece, from) => `${piece}V${y(0)}H${from}Z`), class: "area" }));
+    if (line.style === "measured")
+      drawing.append(
+        svg("path", {
+          d: drawn.replaceAll(/M([\d.]+) [^M]*/g, (piece, from) => `${piece}V${y(0)}H${from}Z`),
+          class: "area",
+        }),
+      );
     drawing.append(svg("path", { d: drawn, class: `line ${line.style}` }));
   }
   const legend = lines.map((line) => h(`li.${line.style}`, {}, h("span.stroke", { "aria-hidden": "true" }), line.name));

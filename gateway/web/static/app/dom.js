@@ -148,7 +148,7 @@ export function sentence(text) {
   return (word ? text.charAt(0).toUpperCase() : text.charAt(0)) + text.slice(1) + (/[.!?:]$/.test(text) ? "" : ".");
 }
 
-// -- states: a shape, a colour and a word ------------------------------------------------------------------------------
+// -- states: a shape, a colour and a word ----------------------------------------------------------------------------
 
 const SHAPES = { ok: "●", warn: "▲", bad: "■", grave: "◆", off: "○" };
 
@@ -157,12 +157,23 @@ export function badge(level, text) {
 }
 
 export const QUALITY = {
-  good: ["ok", "good"], stale: ["warn", "stale"], bad: ["bad", "bad"], config_error: ["grave", "config error"],
+  good: ["ok", "good"],
+  stale: ["warn", "stale"],
+  bad: ["bad", "bad"],
+  config_error: ["grave", "config error"],
 };
 
 export const STATUS = {
-  idle: "off", pending: "warn", sending: "warn", "in force": "ok", verifying: "warn", retrying: "bad", blocked: "bad",
-  rejected: "bad", overridden: "bad", "dry run": "warn",
+  idle: "off",
+  pending: "warn",
+  sending: "warn",
+  "in force": "ok",
+  verifying: "warn",
+  retrying: "bad",
+  blocked: "bad",
+  rejected: "bad",
+  overridden: "bad",
+  "dry run": "warn",
 };
 
 export const AUTHORITY = { init: "off", autonomous: "off", controlled: "ok", failsafe: "grave", inhibited: "grave" };

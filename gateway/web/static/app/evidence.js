@@ -4,8 +4,24 @@ import { address, get } from "./api.js";
 import { badge, fill, h, moment, patch, plural } from "./dom.js";
 import { table } from "./overview.js";
 
-const EVENTS = ["accepted", "refused", "released", "sent", "verified", "found", "failsafe", "forced", "unforced", "acknowledged", "login",
-  "login_failed", "logout", "password_changed", "recipients", "wiped"];
+const EVENTS = [
+  "accepted",
+  "refused",
+  "released",
+  "sent",
+  "verified",
+  "found",
+  "failsafe",
+  "forced",
+  "unforced",
+  "acknowledged",
+  "login",
+  "login_failed",
+  "logout",
+  "password_changed",
+  "recipients",
+  "wiped",
+];
 
 export const evidence = {
   title: "Evidence",
@@ -28,17 +44,57 @@ class Evidence {
     this.csv = h("a.button", { href: "#", download: "evidence.csv" }, "Save as CSV");
     this.report = h("select", { "aria-label": "Point of the report" });
     this.records = [];
-    main.append(h("h1", {}, "Evidence"),
-      h("form.filters", { role: "search", onsubmit: (event) => { event.preventDefault(); this.load(); } },
-        h("label", {}, "Point", this.point), h("label", {}, "Event", this.event), h("label", {}, "Since", this.since), h("label", {}, "Until", this.until),
-        h("button", { type: "submit" }, "Show")),
-      h("datalist", { id: "events" }, EVENTS.map((name) => h("option", { value: name }))),
-      h("div.row.tools", {}, h("button", { type: "button", onclick: () => this.verify() }, "Verify the chain"), this.csv),
+    main.append(
+      h("h1", {}, "Evidence"),
+      h(
+        "form.filters",
+        {
+          role: "search",
+          onsubmit: (event) => {
+            event.preventDefault();
+            this.load();
+          },
+        },
+        h("label", {}, "Point", this.point),
+        h("label", {}, "Event", this.event),
+        h("label", {}, "Since", this.since),
+        h("label", {}, "Until", this.until),
+        h("button", { type: "submit" }, "Show"),
+      ),
+      h(
+        "datalist",
+        { id: "events" },
+        EVENTS.map((name) => h("option", { value: name })),
+      ),
+      h(
+        "div.row.tools",
+        {},
+        h("button", { type: "button", onclick: () => this.verify() }, "Verify the chain"),
+        this.csv,
+      ),
       this.verdict,
-      h("section.panel", {}, h("h2", {}, "Report of a reduction"), h("p.hint", {}, "Asked, in force, and measured before and after, in the time above; opens for printing."),
-        h("form.inline", { onsubmit: (event) => this.open(event) }, h("label", {}, "Point", this.report), h("button", { type: "submit" }, "Open the report"))),
-      h("section.panel", {}, h("header.row", {}, h("h2", {}, "Records"), this.asOf), this.list));
-    get("commands").then(({ commands }) => fill(this.report, commands.map((command) => h("option", { value: command.point }, command.point)))).catch(() => {});
+      h(
+        "section.panel",
+        {},
+        h("h2", {}, "Report of a reduction"),
+        h("p.hint", {}, "Asked, in force, and measured before and after, in the time above; opens for printing."),
+        h(
+          "form.inline",
+          { onsubmit: (event) => this.open(event) },
+          h("label", {}, "Point", this.report),
+          h("button", { type: "submit" }, "Open the report"),
+        ),
+      ),
+      h("section.panel", {}, h("header.row", {}, h("h2", {}, "Records"), this.asOf), this.list),
+    );
+    get("commands")
+      .then(({ commands }) =>
+        fill(
+          this.report,
+          commands.map((command) => h("option", { value: command.point }, command.point)),
+        ),
+      )
+      .catch(() => {});
   }
 
   get wanted() {
@@ -47,7 +103,7 @@ class Evidence {
   }
 
   async load(before = null) {
-    const asked = this.asked = {};
+    const asked = (this.asked = {});
     const wanted = before === null ? this.wanted : this.shown;
     try {
       const found = await get("evidence", { ...wanted, before });
@@ -57,8 +113,16 @@ class Evidence {
       if (before === null) this.asOf.textContent = `as of ${new Date().toLocaleTimeString("en-GB")}`;
       this.records = before === null ? found.records : [...this.records, ...found.records];
       const last = this.records.at(-1);
-      const more = found.more && last ? h("button", { type: "button", onclick: () => this.load(last.seq) }, "Show older records") : null;
-      patch(this.list, found.broken ? h("p", {}, badge("bad", found.broken)) : null, this.records.length ? rows(this.records) : h("p.hint", {}, "No record."), more);
+      const more =
+        found.more && last
+          ? h("button", { type: "button", onclick: () => this.load(last.seq) }, "Show older records")
+          : null;
+      patch(
+        this.list,
+        found.broken ? h("p", {}, badge("bad", found.broken)) : null,
+        this.records.length ? rows(this.records) : h("p.hint", {}, "No record."),
+        more,
+      );
     } catch (error) {
       if (asked === this.asked) fill(this.list, h("p.error", { role: "alert" }, error.message));
     }
@@ -68,9 +132,15 @@ class Evidence {
     fill(this.verdict, "Verifying …");
     try {
       const said = await get("evidence/verify");
-      const text = said.good ? `The chain is whole: ${plural(said.records, "record")}, the last is number ${said.last}, hash ${said.hash.slice(0, 16)}…`
+      const text = said.good
+        ? `The chain is whole: ${plural(said.records, "record")}, the last is number ${said.last}, ` +
+          `hash ${said.hash.slice(0, 16)}…`
         : `Broken at ${said.broken_at ?? "its beginning"}: ${said.broken}`;
-      fill(this.verdict, badge(said.good ? "ok" : "bad", text), (said.admitted || []).map((line) => h("span.hint", {}, ` ${line}`)));
+      fill(
+        this.verdict,
+        badge(said.good ? "ok" : "bad", text),
+        (said.admitted || []).map((line) => h("span.hint", {}, ` ${line}`)),
+      );
     } catch (error) {
       fill(this.verdict, h("span.error", {}, error.message));
     }
@@ -79,19 +149,30 @@ class Evidence {
   open(event) {
     event.preventDefault();
     const { since, until } = this.wanted;
-    if (this.report.value) window.open(address("evidence/report", { point: this.report.value, since, until }), "_blank", "noopener");
+    if (this.report.value)
+      window.open(address("evidence/report", { point: this.report.value, since, until }), "_blank", "noopener");
   }
 }
 
 function rows(records) {
   const head = ["Number", "Time", "Event", "Point", ">Slot", "Old", "New", "By", "Answer", "Applied"];
-  return table(head, records.map((record) => h("tr", {},
-    h("th", { scope: "row" }, record.seq),
-    h("td.nowrap", {}, moment(record.utc)),
-    h("td", {}, record.event),
-    h("td", {}, record.point),
-    h("td.number", {}, record.slot || ""),
-    h("td", {}, record.old), h("td", {}, record.new),
-    h("td", {}, [record.protocol, record.client, record.user].filter(Boolean).join(" · ")),
-    h("td.answer", {}, record.answer), h("td", {}, record.applied))));
+  return table(
+    head,
+    records.map((record) =>
+      h(
+        "tr",
+        {},
+        h("th", { scope: "row" }, record.seq),
+        h("td.nowrap", {}, moment(record.utc)),
+        h("td", {}, record.event),
+        h("td", {}, record.point),
+        h("td.number", {}, record.slot || ""),
+        h("td", {}, record.old),
+        h("td", {}, record.new),
+        h("td", {}, [record.protocol, record.client, record.user].filter(Boolean).join(" · ")),
+        h("td.answer", {}, record.answer),
+        h("td", {}, record.applied),
+      ),
+    ),
+  );
 }

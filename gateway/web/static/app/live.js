@@ -1,4 +1,4 @@
-// The stream of changes: one EventSource, told apart by event; says when the connection is lost and from when values are.
+// The stream of changes: one EventSource; says when the connection is lost, and from when the values are.
 
 const KINDS = ["hello", "points", "commands", "overview", "log", "structure", "tick", "bye"];
 const LOST_AFTER_MS = 5000;
@@ -27,7 +27,8 @@ export class Live extends EventTarget {
   // Which points the stream tells of: all, cards or none. Settles when it tells, so that what is loaded then misses
   // nothing; or after a while, for a page without a stream is better than an empty one.
   follow(topic) {
-    if (topic === this.#topic && this.#source && this.#source.readyState !== EventSource.CLOSED) return Promise.resolve();
+    if (topic === this.#topic && this.#source && this.#source.readyState !== EventSource.CLOSED)
+      return Promise.resolve();
     this.#topic = topic;
     this.#last = "";
     this.#first?.();
@@ -60,9 +61,11 @@ export class Live extends EventTarget {
       if (source !== this.#source || source.readyState !== EventSource.CLOSED) return;
       clearTimeout(this.#again);
       this.#again = setTimeout(() => this.#open(), AGAIN_MS);
-      fetch("/api/v1/session", { cache: "no-store" }).then((answer) => {
-        if (answer.status === 401) location.reload();
-      }).catch(() => {});
+      fetch("/api/v1/session", { cache: "no-store" })
+        .then((answer) => {
+          if (answer.status === 401) location.reload();
+        })
+        .catch(() => {});
     });
   }
 

@@ -24,21 +24,57 @@ class Points {
     this.byId = new Map();
     this.found = [];
     this.drawn = new Map();
-    this.search = h("input", { type: "search", value: query.get("search") || "", placeholder: "name, register or BACnet object", oninput: () => this.filter() });
+    this.search = h("input", {
+      type: "search",
+      value: query.get("search") || "",
+      placeholder: "name, register or BACnet object",
+      oninput: () => this.filter(),
+    });
     this.source = this.select("every source");
     this.kind = this.select("every kind");
-    this.quality = this.select("every quality", [["not_good", "not good"], ["forced", "out of service"], ...Object.entries(QUALITY).map(([key, [, text]]) => [key, text])]);
+    this.quality = this.select("every quality", [
+      ["not_good", "not good"],
+      ["forced", "out of service"],
+      ...Object.entries(QUALITY).map(([key, [, text]]) => [key, text]),
+    ]);
     this.quality.value = query.get("quality") || "";
     this.count = h("p.hint", { role: "status" }, "Loading …");
     this.above = h("tr.space", { "aria-hidden": "true" }, h("td", { colSpan: COLUMNS.length }));
     this.below = h("tr.space", { "aria-hidden": "true" }, h("td", { colSpan: COLUMNS.length }));
     this.body = h("tbody");
-    this.table = h("table.points", {}, h("caption.visually-hidden", {}, "Points"),
-      h("thead", {}, h("tr", {}, COLUMNS.map((text) => h("th", { scope: "col" }, text)))), this.body);
-    this.port = h("div.port", { tabindex: "0", role: "region", "aria-label": "Points", onscroll: () => this.soon() }, this.table);
-    main.append(h("h1", {}, "Points"), h("form.filters", { role: "search", onsubmit: (event) => event.preventDefault() },
-      h("label", {}, "Search", this.search), h("label", {}, "Source", this.source), h("label", {}, "Kind", this.kind), h("label", {}, "Quality", this.quality)),
-    this.count, this.port);
+    this.table = h(
+      "table.points",
+      {},
+      h("caption.visually-hidden", {}, "Points"),
+      h(
+        "thead",
+        {},
+        h(
+          "tr",
+          {},
+          COLUMNS.map((text) => h("th", { scope: "col" }, text)),
+        ),
+      ),
+      this.body,
+    );
+    this.port = h(
+      "div.port",
+      { tabindex: "0", role: "region", "aria-label": "Points", onscroll: () => this.soon() },
+      this.table,
+    );
+    main.append(
+      h("h1", {}, "Points"),
+      h(
+        "form.filters",
+        { role: "search", onsubmit: (event) => event.preventDefault() },
+        h("label", {}, "Search", this.search),
+        h("label", {}, "Source", this.source),
+        h("label", {}, "Kind", this.kind),
+        h("label", {}, "Quality", this.quality),
+      ),
+      this.count,
+      this.port,
+    );
     this.offs = [
       app.live.on("points", ({ rows }) => this.take(rows)),
       app.live.on("structure", () => this.load()),
@@ -57,7 +93,12 @@ class Points {
   }
 
   select(all, options = []) {
-    return h("select", { onchange: () => this.filter() }, h("option", { value: "" }, all), options.map(([value, text]) => h("option", { value }, text)));
+    return h(
+      "select",
+      { onchange: () => this.filter() },
+      h("option", { value: "" }, all),
+      options.map(([value, text]) => h("option", { value }, text)),
+    );
   }
 
   async load() {
@@ -102,18 +143,29 @@ class Points {
 
   options(select, names) {
     const chosen = select.value;
-    fill(select, select.firstElementChild, [...names].sort().map((name) => h("option", { value: name }, name)));
+    fill(
+      select,
+      select.firstElementChild,
+      [...names].sort().map((name) => h("option", { value: name }, name)),
+    );
     select.value = names.has(chosen) ? chosen : "";
   }
 
   filter(stay = false) {
     const words = this.search.value.toLowerCase().split(/\s+/).filter(Boolean).map(wordIn);
-    const source = this.source.value, kind = this.kind.value, quality = this.quality.value;
-    this.found = this.rows.filter((point) => (
-      (!source || point.source === source) && (!kind || point.kind === kind)
-      && (!quality || point.quality === quality || (quality === "not_good" && point.quality !== "good")
-        || (quality === "forced" && point.forced))
-      && words.every((holds) => holds(point.needle))));
+    const source = this.source.value,
+      kind = this.kind.value,
+      quality = this.quality.value;
+    this.found = this.rows.filter(
+      (point) =>
+        (!source || point.source === source) &&
+        (!kind || point.kind === kind) &&
+        (!quality ||
+          point.quality === quality ||
+          (quality === "not_good" && point.quality !== "good") ||
+          (quality === "forced" && point.forced)) &&
+        words.every((holds) => holds(point.needle)),
+    );
     setText(this.count, `${plural(this.found.length, "point")} of ${this.rows.length}`);
     if (!stay) this.port.scrollTop = 0;
     this.draw();
@@ -135,7 +187,11 @@ class Points {
       const row = this.drawn.get(id);
       if (row) row.refresh();
     }
-    if (matters && !this.due) this.due = setTimeout(() => { this.due = 0; if (!this.left) this.filter(true); }, 1000);
+    if (matters && !this.due)
+      this.due = setTimeout(() => {
+        this.due = 0;
+        if (!this.left) this.filter(true);
+      }, 1000);
   }
 
   async age() {
@@ -186,10 +242,28 @@ class Points {
   }
 
   row(point) {
-    const value = h("td.number.value"), quality = h("td"), age = h("td.number");
-    const element = h("tr", {},
-      h("th", { scope: "row" }, h("button.quiet.name", { type: "button", title: point.point, onclick: () => this.app.open(point.point) }, point.point)),
-      value, h("td", {}, point.unit), quality, age, h("td.mono", { title: point.modbusText }, point.modbusText), h("td.mono", { title: point.bacnetText }, point.bacnetText));
+    const value = h("td.number.value"),
+      quality = h("td"),
+      age = h("td.number");
+    const element = h(
+      "tr",
+      {},
+      h(
+        "th",
+        { scope: "row" },
+        h(
+          "button.quiet.name",
+          { type: "button", title: point.point, onclick: () => this.app.open(point.point) },
+          point.point,
+        ),
+      ),
+      value,
+      h("td", {}, point.unit),
+      quality,
+      age,
+      h("td.mono", { title: point.modbusText }, point.modbusText),
+      h("td.mono", { title: point.bacnetText }, point.bacnetText),
+    );
     let told = "";
     const showAge = () => {
       const seconds = point.age_s === null ? null : point.age_s + (Date.now() - point.at) / 1000;
