@@ -129,7 +129,7 @@ class Evidence {
   }
 
   async verify() {
-    fill(this.verdict, "Verifying …");
+    if (!this.verdict.textContent) fill(this.verdict, "Verifying …");
     try {
       const said = await get("evidence/verify");
       const text = said.good
@@ -142,7 +142,10 @@ class Evidence {
         (said.admitted || []).map((line) => h("span.hint", {}, ` ${line}`)),
       );
     } catch (error) {
-      fill(this.verdict, h("span.error", {}, error.message));
+      if (error.status === 503 && this.verdict.isConnected) {
+        fill(this.verdict, error.message); // a long chain: the same walk goes on when it is asked again
+        setTimeout(() => this.verify(), 1000);
+      } else fill(this.verdict, h("span.error", {}, error.message));
     }
   }
 
