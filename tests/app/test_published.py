@@ -248,6 +248,7 @@ async def test_H16_kept_files_of_a_newer_gateway_are_an_alarm_and_no_end(
 ) -> None:
     state = tmp_path / "state"
     async with running_site(tmp_path, "desc", **SMALL) as site:
+        await site.complete()
         await until(lambda: load_accepted(state) is not None)
         site.daemon.stop()
         await until(lambda: site.daemon.store._lock is None)
@@ -258,7 +259,7 @@ async def test_H16_kept_files_of_a_newer_gateway_are_an_alarm_and_no_end(
         monkeypatch.undo()
         async with again(site) as daemon:
             await until(lambda: any("written by a newer gateway" in text for text in daemon.alarms.texts().values()))
-            assert daemon.map_hash() == site.daemon.map_hash()
+            await until(lambda: daemon.map_hash() == site.daemon.map_hash())
 
 
 async def test_an_export_says_when_the_running_gateway_serves_another_map(

@@ -59,6 +59,7 @@ class Network:
     def __init__(self, port: int, *, silent: bool) -> None:
         self._port, self._silent, self._up = port, silent, True
         self._writers: set[asyncio.StreamWriter] = set()
+        self._ever: list[asyncio.StreamWriter] = []
         self._server: asyncio.Server | None = None
         self.port = 0
 
@@ -82,16 +83,19 @@ class Network:
         if self._server is not None:
             self._server.close()
             self._server = None
-        for writer in self._writers:
+        for writer in self._ever:
             writer.transport.abort()
+        self._ever.clear()
         self._writers.clear()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._ever.append(writer)
         if not self._up:
             with contextlib.suppress(ConnectionError):
                 await reader.read()
             return
         there, back = await asyncio.open_connection("127.0.0.1", self._port)
+        self._ever.append(back)
         self._writers |= {writer, back}
         both = (writer, back)
         await asyncio.gather(self._forward(reader, back, both), self._forward(there, writer, ()))

@@ -11,6 +11,7 @@ const PASSWORDS = { vera: "viewers look on", oskar: "operators do it", adam: "ad
 const QUIET = [
   "--no-sandbox",
   "--disable-gpu",
+  "--disable-dev-shm-usage",
   "--disable-quic",
   "--no-first-run",
   "--disable-background-networking",
@@ -43,6 +44,7 @@ const bench = {
     });
     const page = await context.newPage();
     page.setDefaultTimeout(15000);
+    page.on("crash", () => faults.push("the page has crashed"));
     page.on("pageerror", (error) => faults.push(`${error.stack}`));
     page.on("dialog", (dialog) => {
       faults.push(`a dialog of the browser: ${dialog.message()}`);
