@@ -22,6 +22,7 @@ async def settled(plant):
     for zone in ("Zone A", "Zone B"):
         await limits_up(plant, zone)
     await until(lambda: plant.value("evce/station/Bay 001/zone") is not None)
+    await until(lambda: plant.value("evce/connector/Bay 001#1/status") is not None)
 
 
 async def restarted(first, evce, exclude=()):
