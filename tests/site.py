@@ -155,7 +155,7 @@ class Running:
         index = self.daemon.table.find(point)
         return None if index is None else self.daemon.table.good_value(index)
 
-    async def until(self, condition: Callable[[], bool], seconds: float = 30.0) -> None:
+    async def until(self, condition: Callable[[], bool], seconds: float = 15.0) -> None:
         """Waits for a condition; the test fails when it does not come true."""
         await until(condition, seconds)
 
@@ -177,7 +177,7 @@ class Running:
         return [item.body for item in self.evce.received if item.method == "PUT"]
 
 
-async def until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+async def until(condition: Callable[[], bool], seconds: float = 15.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "the condition did not come true in time"

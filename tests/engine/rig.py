@@ -97,7 +97,7 @@ class Tokens:
         self.token = token
 
 
-async def until(condition: Callable[[], Any], seconds: float = 20.0) -> Any:
+async def until(condition: Callable[[], Any], seconds: float = 8.0) -> Any:
     """Waits for a condition; fails at the deadline with the condition's last value."""
     deadline = time.monotonic() + seconds
     while not (seen := condition()):

@@ -89,7 +89,7 @@ async def test_U20_U21_U23_U24_U25_points_say_why_and_come_back_and_others_go_on
             assert plant.sample(POWER)[:2] == (held, BAD)
             await until(lambda: plant.quality(CHARGER) is GOOD)
             assert plant.pollers["garage"].health.errors == 0
-            assert silence < 1.5
+            assert silence < 0.5
             await mend(way)
             await until(lambda: plant.quality(POWER) is GOOD)
             await until(lambda: plant.quality(ZONE) is GOOD)

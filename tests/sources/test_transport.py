@@ -147,7 +147,7 @@ async def test_U22_no_answer_in_time_is_ambiguous(evce, session, method):
     began = time.monotonic()
     with pytest.raises(Ambiguous, match=r"no answer within 0.3 s"):
         await own.request(method, "/em/zones/1/reduction", LIMIT if method == "PUT" else None)
-    assert time.monotonic() - began < 4.5
+    assert time.monotonic() - began < 1.5
 
 
 async def test_U23_trickled_body_is_cut_by_the_total_time(evce, session):
