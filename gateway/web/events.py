@@ -56,14 +56,14 @@ class Streams:
         self._open[user] += 1
         self.connections.add(request.protocol)
         last = self._hub.place(request.headers.get("Last-Event-ID") or query.get("after", ""))
-        self._hub.join()
+        self._hub.join(topic)
         try:
             await stream.prepare(request)
             await self._feed(request, stream, topic, last)
         except (ConnectionError, TimeoutError):
             request.protocol.force_close()
         finally:
-            self._hub.leave()
+            self._hub.leave(topic)
             self.connections.discard(request.protocol)
             self._open[user] -= 1
             self._open += Counter()  # what is zero goes
@@ -86,16 +86,19 @@ class Streams:
             if not moved:
                 await self._send(stream, HEARTBEAT)
                 continue
-            seen, pieces = await hub.since(topic, seen)
+            seen, portions = await hub.since(topic, seen)
+            for portion in portions:
+                await self._send(stream, portion)
+                await asyncio.sleep(0)
+            rest = b""
             if self._page.generation != generation:
                 generation = self._page.generation
-                pieces = [*pieces, event("structure", {"generation": generation})]
+                rest += event("structure", {"generation": generation})
             news = self._page.log(logged)
             if news["entries"]:
                 logged = news["last"]
-                pieces = [*pieces, event("log", news)]
-            pieces = [*pieces, f"id: {hub.epoch}-{seen}\nevent: tick\ndata: {seen}\n\n".encode()]
-            await self._send(stream, b"".join(pieces))
+                rest += event("log", news)
+            await self._send(stream, rest + f"id: {hub.epoch}-{seen}\nevent: tick\ndata: {seen}\n\n".encode())
 
     @staticmethod
     async def _send(stream: web.StreamResponse, octets: bytes) -> None:

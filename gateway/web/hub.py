@@ -10,12 +10,17 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
+
+import structlog
 
 from gateway.engine.ports import Clock
 from gateway.engine.table import PointTable
 from gateway.web.ports import PagePort
+
+log = structlog.get_logger("page")
 
 TICK_S = 0.5
 OVERVIEW_S = 2.0
@@ -26,8 +31,10 @@ CARDS = "cards"
 NOTHING = "none"
 TOPICS = (EVERYTHING, CARDS, NOTHING)
 """Which points a stream tells of: all of them, those that cards show, or none."""
-MOST_IN_A_PIECE = 200
-"""Points encoded without letting the loop turn: about a millisecond, which no Modbus client notices."""
+MOST_IN_A_PIECE = 50
+"""Points encoded without letting the loop turn: a third of a millisecond, which no Modbus client notices."""
+PORTION = 16_384
+"""So many octets are written to one reader before another one has a turn."""
 
 
 class Hub:
@@ -40,11 +47,11 @@ class Hub:
         self._changed: set[int] = set()
         self._changed_at: list[int] = []
         self._moved = asyncio.Condition()
-        self._shared: dict[tuple[str, int], bytes] = {}
+        self._newest: dict[str, list[bytes]] = {}
         self._overview = b""
         self._overview_at = 0
         self._overview_due = 0.0
-        self._listeners = 0
+        self._listeners: Counter[str] = Counter()
         self._collects_until = 0.0
         self._collects = False
         self._ended = False
@@ -54,24 +61,25 @@ class Hub:
         if self._collects:
             self._changed.update(changed)
 
-    def join(self) -> None:
+    def join(self, topic: str) -> None:
         """Somebody listens: from now on changes are collected; who came before a pause in that starts anew."""
         if not self._collects:
             self._collects = True
             self.epoch = secrets.token_hex(4)
             self._changed_at = []
-        self._listeners += 1
+        self._listeners[topic] += 1
 
-    def leave(self) -> None:
+    def leave(self, topic: str) -> None:
         """Somebody has gone."""
-        self._listeners -= 1
+        self._listeners[topic] -= 1
+        self._listeners += Counter()  # what is zero goes
         self._collects_until = self._clock.monotonic() + KEPT_S
 
     def _rest(self) -> None:
         """Nobody has listened for a while."""
         self._collects = False
         self._changed.clear()
-        self._shared.clear()
+        self._newest.clear()
 
     def place(self, event_id: str) -> int | None:
         """The tick a client has seen last, by the id of its last event; None when it must load everything anew."""
@@ -86,26 +94,38 @@ class Hub:
         return f"{self.epoch}-{self.tick}"
 
     async def run(self) -> None:
-        """Ticks until cancelled."""
+        """Ticks until cancelled.
+
+        A fault in what the page shows must not end the gateway: it is logged once, and pages say that they are lost.
+        """
+        faulty = False
         while True:
             await asyncio.sleep(TICK_S)
-            if self._listeners or (self._collects and self._clock.monotonic() < self._collects_until):
+            if not (self._listeners or (self._collects and self._clock.monotonic() < self._collects_until)):
+                if self._collects:
+                    self._rest()
+                continue
+            try:
                 await self.advance()
-            elif self._collects:
-                self._rest()
+                faulty = False
+            except Exception:
+                if not faulty:
+                    log.exception("page.fault", path="events")
+                faulty = True
 
     async def advance(self) -> None:
-        """One tick: what changed since the last one belongs to it."""
+        """One tick: what changed since the last one belongs to it, and is made once for all who saw the last one."""
         changed, self._changed = self._changed, set()
-        self.tick += 1
-        at = self._changed_at
+        tick, at = self.tick + 1, self._changed_at
         at.extend([0] * (len(self._table) - len(at)))
         for index in changed:
-            at[index] = self.tick
-        self._shared.clear()
+            at[index] = tick
         if self._listeners and self._clock.monotonic() >= self._overview_due:
             self._overview_due = self._clock.monotonic() + OVERVIEW_S
-            self._overview, self._overview_at = _event("overview", self._page.overview()), self.tick
+            self._overview, self._overview_at = _event("overview", self._page.overview()), tick
+        fresh = self._after(self.tick)  # with those of a tick that failed
+        newest = {topic: await self._made(topic, fresh, self.tick) for topic in list(self._listeners)}
+        self.tick, self._newest = tick, newest
         async with self._moved:
             self._moved.notify_all()
 
@@ -126,33 +146,31 @@ class Hub:
         return True
 
     async def since(self, topic: str, seen: int) -> tuple[int, list[bytes]]:
-        """The newest tick, and everything after `seen` as events, in pieces."""
+        """The newest tick, and everything after `seen` as events, in portions."""
         tick = self.tick
-        shared = self._shared.get((topic, seen)) if seen == tick - 1 else None
-        if shared is not None:
-            return tick, [shared]
-        pieces = await self._made(topic, seen, tick)
-        if seen == tick - 1 and tick == self.tick:
-            self._shared[topic, seen] = b"".join(pieces)
-        return tick, pieces
+        if seen == tick - 1 and topic in self._newest:
+            return tick, self._newest[topic]
+        return tick, await self._made(topic, self._after(seen), seen)
 
-    async def _made(self, topic: str, seen: int, tick: int) -> list[bytes]:
-        changed = [index for index, at in enumerate(self._changed_at) if at > seen]
-        pieces = [self._overview] if self._overview_at > seen else []
+    def _after(self, seen: int) -> list[int]:
+        return [index for index, at in enumerate(self._changed_at) if at > seen]
+
+    async def _made(self, topic: str, changed: Sequence[int], seen: int) -> list[bytes]:
+        head = self._overview if self._overview_at > seen else b""
         commands = self._page.commands(changed)
         if commands:
-            pieces.append(_event("commands", {"commands": commands}))
-        if topic == NOTHING:
-            return pieces
+            head += _event("commands", {"commands": commands})
+        portions = [bytearray(head)]
         if topic == CARDS:
             cards = self._page.card_ids()
             changed = [index for index in changed if index in cards]
-        for start in range(0, len(changed), MOST_IN_A_PIECE):
-            if start:
-                await asyncio.sleep(0)
+        for start in range(0, 0 if topic == NOTHING else len(changed), MOST_IN_A_PIECE):
+            await asyncio.sleep(0)
             rows = self._page.live(changed[start : start + MOST_IN_A_PIECE])
-            pieces.append(_event("points", {"utc": round(self._clock.wall(), 1), "rows": rows}))
-        return pieces
+            if len(portions[-1]) > PORTION:
+                portions.append(bytearray())
+            portions[-1] += _event("points", {"utc": round(self._clock.wall(), 1), "rows": rows})
+        return [bytes(portion) for portion in portions if portion]
 
 
 def _event(name: str, data: Any) -> bytes:

@@ -38,6 +38,8 @@ from tests.benchmarks.rig import REPO, TICK_S, BrokenError, Row, free_port, show
 from tests.web.browser import JS, browser
 
 POINTS, PER_ANSWER, PAGES, ROUNDS = 8000, 400, 10, 3
+SETTLES_S = 5.0
+"""After its start, before anything is measured."""
 READS_PER_S = 50
 MARKER = "evce/zone/Zone A/power"
 """This point says when it was written, in Unix seconds."""
@@ -204,6 +206,7 @@ async def measure(folder: Path, url: str, seconds: float, minutes: float) -> lis
     alone: list[tuple[float, list[float]]] = []
     open_: list[tuple[float, list[float]]] = []
     with gateway(folder, url) as (pid, modbus, web):
+        await asyncio.sleep(SETTLES_S)
         for _ in range(ROUNDS):
             alone.append(await phase(pid, modbus, seconds))
             async with readers(folder, web):

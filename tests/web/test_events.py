@@ -193,6 +193,43 @@ async def test_a_user_has_sixteen_streams_and_everybody_together_a_bound(
     await until(lambda: small.server.streams.count == 0)
 
 
+async def test_a_fault_of_the_page_costs_a_tick_and_no_change(
+    small: Stand, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    faults = 0
+
+    def broken(_ids: Any = None) -> list[dict[str, Any]]:
+        nonlocal faults
+        faults += 1
+        raise KeyError("p0")
+
+    async with listening(small) as stream:
+        await until(lambda: stream.has("tick"))
+        with monkeypatch.context() as patch:
+            patch.setattr(small.page, "commands", broken)
+            show(small.table, {1: 9.0})
+            await until(lambda: faults > 2)
+        await until(lambda: stream.rows() == {1: 9.0})
+    assert capsys.readouterr().out.count("page.fault") == 1, "told once, not twice a second"
+
+
+async def test_what_ten_readers_get_is_made_once(small: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[list[int]] = []
+    live = small.page.live
+
+    def counted(ids: Any) -> Any:
+        made.append(list(ids))
+        return live(ids)
+
+    monkeypatch.setattr(small.page, "live", counted)
+    async with contextlib.AsyncExitStack() as stack:
+        streams = [await stack.enter_async_context(listening(small)) for _ in range(10)]
+        await until(lambda: all(stream.has("tick") for stream in streams))
+        show(small.table, {1: 9.0})
+        await until(lambda: all(stream.rows() == {1: 9.0} for stream in streams))
+    assert made == [[1]]
+
+
 async def test_nothing_is_collected_while_nobody_listens(small: Stand) -> None:
     show(small.table, {0: 5.0})
     await asyncio.sleep(0.2)
