@@ -173,6 +173,10 @@ class CommandDesk:
         """Names of points where a lower slot is tighter than the winner (C03)."""
         return [self._table.names[p.index] for p in self._points.values() if p.slots.masked(p.limits_more)]
 
+    def preview(self, index: int) -> str:
+        """The request that a dry run does not send, in words: method, path and body."""
+        return self._sender.preview(self._points[index])
+
     def in_failsafe(self) -> dict[str, dict[str, Any]]:
         """Which slots failsafe has (`lost`, also those that do not rule) and which slot `rules`, by point (C05)."""
         lost = {point: point.slots.lost for point in self._points.values()}

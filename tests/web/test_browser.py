@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from gateway.checkout import ModbusClient
 from gateway.simulator import EvceSimulator
+from tests.site import AheadClock
 from tests.web.browser import Doing, act, browser, network
 from tests.web.site import LIMIT, PageSite, page_site
 
@@ -30,17 +32,58 @@ def writes(one: PageSite, amps: float) -> Doing:
     return write
 
 
-async def test_a_manager_sees_that_the_site_is_in_order_and_then_what_is_not(one: PageSite) -> None:
-    async def down() -> None:
-        await one.site.benders[0].do("listen", on=False)
+def faulted(one: PageSite) -> Doing:
+    """A station of Zone A that is out of order."""
 
-    await act("overview", one.base, {"the charger goes down": down})
+    async def fault() -> None:
+        await one.site.evce.do("station_fault", name="Bay 001", faulted=True)
+
+    return fault
+
+
+def charger(one: PageSite) -> dict[str, Doing]:
+    """A charger that goes and comes back."""
+
+    async def listens(*, on: bool) -> None:
+        await one.site.benders[0].do("listen", on=on)
+
+    return {
+        "the charger goes down": functools.partial(listens, on=False),
+        "the charger comes back": functools.partial(listens, on=True),
+    }
+
+
+async def test_a_manager_sees_that_the_site_is_in_order_and_then_what_is_not(one: PageSite) -> None:
+    await act("overview", one.base, charger(one))
+
+
+async def test_W08_failsafe_is_the_first_thing_that_a_manager_sees(tmp_path: Path) -> None:
+    clock = AheadClock()
+
+    def leased(data: dict[str, Any]) -> None:
+        data["modbus"]["clients"][0] |= {"lease_s": 60, "on_bms_loss": {"value": 10}}
+
+    async with page_site(tmp_path, change=leased, gateway_clock=clock) as one:
+
+        async def silent() -> None:
+            clock.ahead_s += 61
+
+        doings: dict[str, Doing] = {
+            "the BMS writes 40 A": writes(one, 40.0),
+            "a station is faulted": faulted(one),
+            "the BMS is not heard any more": silent,
+            "the BMS writes 24 A": writes(one, 24.0),
+        }
+        await act("failsafe", one.base, doings)
+        zone = next(zone for zone in one.site.evce.site.zones.values() if zone.name == "Zone A")
+        assert zone.limit_a == 24.0
 
 
 @pytest.mark.parametrize("dialect", ["desc", "nested"])
 async def test_a_zone_shows_who_holds_its_limit(tmp_path: Path, dialect: str) -> None:
     async with page_site(tmp_path, dialect) as one:
-        await act("zones", one.base, {"the BMS writes 40 A": writes(one, 40.0)})
+        doings = {"the BMS writes 40 A": writes(one, 40.0), "a station is faulted": faulted(one)}
+        await act("zones", one.base, doings)
 
 
 async def test_an_integrator_searches_ten_thousand_points_and_sees_where_one_comes_from(tmp_path: Path) -> None:
@@ -67,6 +110,27 @@ async def test_a_limit_is_written_comes_back_as_in_force_and_is_released(one: Pa
 
     await act("commands", one.base, {"the BMS writes 60 A": writes(one, 60.0), "what the product received": received})
     assert zone.limit_a == 60.0
+
+
+async def test_in_a_dry_run_the_page_says_so_shows_the_request_and_nothing_is_sent(tmp_path: Path) -> None:
+    def dry(data: dict[str, Any]) -> None:
+        data.setdefault("control", {}).update(dry_run=True)
+
+    async with page_site(tmp_path, change=dry) as one:
+
+        async def received() -> list[Any]:
+            return one.site.puts()
+
+        async def request() -> str:
+            found = await (await one.log_in("vera")).command(LIMIT)
+            assert found["would_send"].startswith("PUT /em/zones/1/reduction {")
+            return str(found["would_send"])
+
+        await act("dry", one.base, {"what the product received": received, "the request that would be sent": request})
+
+
+async def test_files_are_saved_under_their_names_and_a_refusal_is_said(one: PageSite) -> None:
+    await act("downloads", one.base)
 
 
 async def test_an_action_is_sent_once(one: PageSite) -> None:
@@ -111,8 +175,11 @@ async def test_the_keyboard_reaches_everything_and_the_focus_comes_back(one: Pag
     await act("keyboard", one.base)
 
 
-@pytest.mark.timeout(180)
-async def test_axe_finds_nothing_serious_in_light_and_dark_on_a_laptop_and_a_tablet(one: PageSite) -> None:
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 820])
+async def test_axe_finds_nothing_serious_in_light_and_dark_on_a_laptop_and_a_tablet(
+    one: PageSite, scheme: str, width: int
+) -> None:
     browser = await one.log_in("adam")
     await browser.post("write", point=LIMIT, value=40)
-    await act("accessibility", one.base, seconds=170)
+    await act(f"accessibility_{scheme}_{width}", one.base)

@@ -65,6 +65,7 @@ class CommandRows:
             "receipt": receipt_row(table, name),
             "obstacle": bounds.obstacle,
             "dry_run": desk.policy.dry_run,
+            "would_send": desk.preview(index) if desk.policy.dry_run and slots else "",
         }
 
     async def actions(self) -> list[dict[str, Any]]:

@@ -68,9 +68,13 @@ class Overview:
 
     def _needs(self, status: dict[str, Any]) -> Iterator[Need]:
         """Failsafe and inhibited first, then what keeps values from being right, then what somebody should know."""
+        alarms = list(status["alarm_texts"])
         for point, found in status["failsafe"].items():
+            told = [text for text in alarms if text.startswith(f"{point}: failsafe: ")]
+            alarms = [text for text in alarms if text not in told]
             slots = ", ".join(str(number) for number in found["lost"])
-            yield _need("failsafe", point, f"failsafe acts for slot {slots}: who wrote it is not heard any more")
+            for text in told or [f"{point}: failsafe: acts for slot {slots}"]:
+                yield _need("failsafe", point, text.removeprefix(f"{point}: failsafe: "))
         for label, why in status["inhibited"].items():
             yield _need("inhibited", label, why)
         if status["persistence_fault"]:
@@ -78,7 +82,7 @@ class Overview:
         for source in status["sources"]:
             if not source["connected"]:
                 yield _need("alarm", source["name"], source["reason"] or f"is {source['state']}")
-        for text in status["alarm_texts"]:
+        for text in alarms:
             yield _need("alarm", "", text)
         for label in status["missing"]:
             yield _need("warning", label, "is not listed by its product any more")

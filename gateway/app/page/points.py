@@ -27,6 +27,8 @@ _WORD = re.compile(r"\w+")
 SHORT_WORD = 3
 LOOKED_AT = 500
 """Points looked at without letting the loop turn."""
+MADE = 50
+"""Rows made without letting the loop turn."""
 SHORT_REFERENCE = 9999
 """Up to this register the notation has five digits, above it six."""
 
@@ -42,10 +44,15 @@ class PointRows:
     async def select(self, selection: Selection) -> dict[str, Any]:
         """One page of the points that are wanted, and how many there are."""
         found = await self._wanted(selection)
-        some = found[selection.offset : selection.offset + selection.limit]
+        rows: list[Row] = []
+        for number, index in enumerate(found[selection.offset : selection.offset + selection.limit], 1):
+            if index in self._plant.placed:
+                rows.append(self.row(index))
+            if number % MADE == 0:
+                await asyncio.sleep(0)
         return {
             "columns": [*STILL, *CHANGING[1:]],
-            "rows": [self.row(index) for index in some],
+            "rows": rows,
             "total": len(found),
             "generation": self._places.refresh(),
         }

@@ -99,6 +99,7 @@ class Cards:
             "reason": reason,
             "age_s": age_s,
             "forced": forced,
+            "alarms": sorted(alarm.when, key=str) if (alarm := spec.alarm) is not None else [],
         }
 
     def _states(self, members: list[Resource]) -> dict[str, int]:

@@ -98,6 +98,7 @@ export class CommandCard {
       h("dd", {}, allowed(command)),
       h("dt", {}, "Default"),
       h("dd", {}, withUnit(command.default, command.unit)),
+      command.would_send ? [h("dt", {}, "Would send"), h("dd.mono", {}, command.would_send)] : null,
     );
     setText(this.reason, reasons(command).join(" "));
     this.reason.hidden = !this.reason.textContent;

@@ -1,16 +1,21 @@
 // What the BMS people need: every export of the map as it is served now, and the check-out report.
 
-import { address, get } from "./api.js";
-import { fill, h } from "./dom.js";
+import { get, save } from "./api.js";
+import { fill, h, setText } from "./dom.js";
 
 export const downloads = {
   title: "Downloads",
   topic: "none",
   show(main) {
-    const list = h("ul.downloads");
+    const list = h("ul.downloads"),
+      trouble = h("p.error", { role: "alert" });
+    const fetched = (name) => {
+      setText(trouble, "");
+      save(`downloads/${encodeURIComponent(name)}`).catch((error) => setText(trouble, error.message));
+    };
     main.append(
       h("h1", {}, "Downloads"),
-      h("section.panel", {}, h("p.hint", {}, "Made of the map that is served now; each file holds its hash."), list),
+      h("section.panel", {}, h("p.hint", {}, "Made of the map that is served now; each file holds its hash."), trouble, list),
     );
     get("downloads")
       .then(({ downloads: files }) =>
@@ -20,11 +25,7 @@ export const downloads = {
             h(
               "li",
               {},
-              h(
-                "a.button",
-                { href: address(`downloads/${encodeURIComponent(file.name)}`), download: file.name },
-                file.name,
-              ),
+              h("button", { type: "button", onclick: () => fetched(file.name) }, file.name),
               h("span", {}, file.text),
             ),
           ),

@@ -1,6 +1,6 @@
 // The chain of records: who asked what, and what became of it; verified, exported, printed.
 
-import { address, get } from "./api.js";
+import { address, get, save } from "./api.js";
 import { badge, fill, h, moment, patch, plural } from "./dom.js";
 import { table } from "./overview.js";
 
@@ -41,7 +41,7 @@ class Evidence {
     this.list = h("div");
     this.asOf = h("p.hint", { role: "status" });
     this.verdict = h("p", { role: "status" });
-    this.csv = h("a.button", { href: "#", download: "evidence.csv" }, "Save as CSV");
+    this.shown = this.wanted;
     this.report = h("select", { "aria-label": "Point of the report" });
     this.records = [];
     main.append(
@@ -70,7 +70,7 @@ class Evidence {
         "div.row.tools",
         {},
         h("button", { type: "button", onclick: () => this.verify() }, "Verify the chain"),
-        this.csv,
+        h("button", { type: "button", onclick: () => this.csv() }, "Save as CSV"),
       ),
       this.verdict,
       h(
@@ -109,7 +109,6 @@ class Evidence {
       const found = await get("evidence", { ...wanted, before });
       if (asked !== this.asked) return;
       this.shown = wanted;
-      this.csv.href = address("evidence/csv", wanted);
       if (before === null) this.asOf.textContent = `as of ${new Date().toLocaleTimeString("en-GB")}`;
       this.records = before === null ? found.records : [...this.records, ...found.records];
       const last = this.records.at(-1);
@@ -126,6 +125,13 @@ class Evidence {
     } catch (error) {
       if (asked === this.asked) fill(this.list, h("p.error", { role: "alert" }, error.message));
     }
+  }
+
+  async csv() {
+    fill(this.verdict, "Collecting …");
+    await save("evidence/csv", this.shown)
+      .then(() => fill(this.verdict))
+      .catch((error) => fill(this.verdict, h("span.error", {}, error.message)));
   }
 
   async verify() {

@@ -186,7 +186,7 @@ export class ZoneCard {
         member.trouble
           ? badge("grave", member.trouble)
           : good
-            ? badge(shownState.quality === "good" ? "off" : "warn", text)
+            ? badge(alarming(shownState) ? "bad" : shownState.quality === "good" ? "off" : "warn", text)
             : badge("bad", "not known"),
       );
       setText(power, draws ? withUnit(draws.value, draws.unit) : "");
@@ -236,6 +236,11 @@ export class ZoneCard {
     const lines = this.wanted.map((line) => ({ ...line, rows: within(this.view.lines.get(line.point) || [], now) }));
     if (lines.length) patch(this.figure, chart(lines, lines[0].unit, now, this.figure.clientWidth));
   }
+}
+
+// Whether the mapping calls this value an alarm.
+function alarming(value) {
+  return (value.alarms || []).includes(value.value);
 }
 
 export function reasons(command) {
