@@ -133,6 +133,21 @@ async def test_files_are_saved_under_their_names_and_a_refusal_is_said(one: Page
     await act("downloads", one.base)
 
 
+async def test_what_changes_while_a_section_is_loaded_is_shown(one: PageSite) -> None:
+    limits = iter((40, 60))
+    amps = 0
+
+    async def following() -> int:
+        nonlocal amps
+        amps = next(limits)
+        return amps
+
+    async def write() -> None:
+        await writes(one, float(amps))()
+
+    await act("meanwhile", one.base, {"the next limit": following, "the BMS writes it": write})
+
+
 async def test_an_action_is_sent_once(one: PageSite) -> None:
     async def resets() -> int:
         return sum("reset" in item.path for item in one.site.evce.received)

@@ -323,6 +323,38 @@ export async function downloads({ open }) {
   await page.getByRole("alert").getByText("not this minute").waitFor();
 }
 
+// What changes while a section is loaded is neither lost nor, as once, gone through for ever.
+export async function meanwhile({ open, ask }) {
+  const page = await open("vera");
+  for (const [section, loaded, shows] of [
+    ["commands", "**/api/v1/commands", () => card(page, LIMIT)],
+    ["zones", "**/api/v1/zones", () => page.getByRole("region", { name: "zone Zone A" })],
+  ]) {
+    const amps = await ask("the next limit");
+    await page.evaluate(() => {
+      window.ticks = 0;
+      window.other = new EventSource("/api/v1/events?points=none");
+      window.other.addEventListener("tick", () => (window.ticks += 1));
+    });
+    await page.route(loaded, async (route) => {
+      const old = await route.fetch();
+      await ask("the BMS writes it");
+      const from = await page.evaluate(() => window.ticks);
+      await page.waitForFunction((past) => window.ticks >= past + 3, from);
+      await route.fulfill({ response: old });
+    });
+    await go(page, section);
+    await becomes(
+      page,
+      () => shows().innerText(),
+      (told) => new RegExp(`(Asked|Asked now)\\s+${amps} A`).test(told),
+    );
+    await page.evaluate(() => window.other.close());
+    await page.unroute(loaded);
+    await go(page, "overview");
+  }
+}
+
 export async function actions({ open, ask }) {
   const page = await open("oskar", { section: "commands" });
   const group = page.locator("li[data-resource]").filter({ hasText: "Bay 001" }).first();

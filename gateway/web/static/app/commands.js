@@ -62,8 +62,9 @@ class Commands {
       this.cards = new Map(
         rows.map((command) => [command.id, new CommandCard(command, this.app, command.point === this.only)]),
       );
-      for (const row of this.missed) this.take(row);
+      const { missed } = this;
       this.missed = null;
+      for (const row of missed) this.take(row);
       fill(
         this.list,
         [...this.cards.values()].map((card) => card.element),
