@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
+import os
 import socket
 import time
 from collections.abc import AsyncIterator, Callable
@@ -23,6 +25,10 @@ ROOT = Path(__file__).resolve().parents[1]
 MAPPINGS = ROOT / "mappings"
 PASSWORD = "Charging-2026!"
 DIALECTS = {"desc": "evce.yaml", "nested": "evce-nested.yaml"}
+PORTS = range(10_000, 32_000)
+"""Below those that a system gives by itself: nobody who asks for any port is given one of these by chance."""
+_turn = itertools.count(os.getpid() * 7001)
+"""Where this process looks next: processes side by side look in places far apart."""
 
 
 class StillClock:
@@ -58,10 +64,13 @@ class AheadClock:
 
 
 def free_port(kind: socket.SocketKind = socket.SOCK_DGRAM) -> int:
-    """A loopback port that was free a moment ago."""
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A loopback port that was free a moment ago, and that nobody else is about to take."""
+    for number in _turn:
+        port = PORTS[number % len(PORTS)]
+        with socket.socket(socket.AF_INET, kind) as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("there is always a next number")
 
 
 @dataclass

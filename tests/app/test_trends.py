@@ -24,10 +24,10 @@ async def next_record(site: Running, clock: AheadClock, point: str, *, read: boo
     assert index is not None
     log = site.daemon.history.log(index)
     assert log is not None
-    moved = 50 - clock.wall() % 60
-    if moved > 0 and read:
-        clock.ahead_s += moved
-        await until(lambda: site.daemon.table.age_s(index) < moved)
+    if read:
+        clock.ahead_s += (50 - clock.wall()) % 60
+        there = clock.monotonic()
+        await until(lambda: site.daemon.table.sample(index).time > there)
     clock.ahead_s += 60 - clock.wall() % 60 - 0.2
     had = log.last
     await until(lambda: log.last > had)

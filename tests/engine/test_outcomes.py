@@ -56,7 +56,7 @@ async def test_W05_applied_but_reset_is_in_force_after_the_read_back_without_a_s
 
 
 async def test_W05_applied_but_timed_out(evce, plant):
-    plant.add("evce", evce, total_s=0.3)
+    plant.add("evce", evce, total_s=1.5)
     async with plant.running():
         await limits_up(plant)
         evce.product.apply_writes = True

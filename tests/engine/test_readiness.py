@@ -143,9 +143,11 @@ async def test_a_401_to_the_put_itself_is_settled_in_the_new_session(evce, plant
     plant.add("evce", evce, factor=1.0)
     async with plant.running():
         await limits_up(plant)
+        shown: set[WriteStatus] = set()
+        plant.table.subscribe(lambda _changed: shown.add(plant.status()))
         await evce.do("revoke")
         await plant.ask(60.0)
-        await until(lambda: plant.status() is S.BLOCKED)
+        await until(lambda: S.BLOCKED in shown)
         assert puts(evce) == [(401, 60.0)]
         plant.clock.added += 6
         await in_force(plant, 60.0)

@@ -216,10 +216,11 @@ class Scripted:
     name, session_age_s, session_number = "scripted", None, 1
 
     def __init__(self, errors):
-        self.errors = errors
+        self.errors, self.over = errors, asyncio.Event()
 
     async def open(self):
         if not self.errors:
+            self.over.set()
             await asyncio.Event().wait()
         raise self.errors.pop(0)
 
@@ -230,6 +231,7 @@ async def slept_for(errors, monkeypatch, plant, backoff=(1.0, 60.0)):
     async def rest(_self, seconds):
         slept.append(seconds)
         if seconds is None:
+            source.over.set()
             await asyncio.Event().wait()
         await asyncio.sleep(0)
 
@@ -248,9 +250,12 @@ async def slept_for(errors, monkeypatch, plant, backoff=(1.0, 60.0)):
     )
     monkeypatch.setattr(poller_module, "BACKOFF_S", backoff)
     monkeypatch.setattr(poller_module.Poller, "_rest", rest)
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(0.2):
-            await runner.run()
+    running = asyncio.gather(runner.run())
+    async with asyncio.timeout(5):
+        await source.over.wait()
+    running.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await running
     monkeypatch.undo()
     assert source.errors == []
     return slept, runner.health

@@ -8,6 +8,7 @@ import pytest
 
 from gateway.addressing import source_kind
 from gateway.addressing.builtin import GATEWAY_SOURCE, gateway_kind
+from gateway.engine import poller
 from gateway.engine.vitals import Vitals
 from tests.engine.rig import POLICY, Plant, until
 
@@ -100,7 +101,8 @@ async def test_dead_source_ages_and_says_so(site):
         assert header(site, "alarms_active") == 1
 
 
-async def test_U20_the_circuit_of_a_source_is_points(site):
+async def test_U20_the_circuit_of_a_source_is_points(site, monkeypatch):
+    monkeypatch.setattr(poller, "BACKOFF_S", (1.0, 2.0))
     async with site.running():
         await good(site)
         assert site.value("evce/source/state") == 2

@@ -129,6 +129,7 @@ async def test_a_lost_source_is_told_once_and_its_end_too(tmp_path: Path) -> Non
     async with running_site(tmp_path, change=quick(tmp_path), gateway_clock=clock, **SMALL) as site:
         await site.complete()
         key = key_of(site, "evce/source/connected")
+        await site.until(lambda: site.value("evce/source/connected") is True)
         async with told(site) as bms:
             await site.evce.do("listen", on=False)
             await site.until(lambda: site.value("evce/source/connected") is False, 30.0)

@@ -17,15 +17,15 @@ def test_a_thousand_stations_render_in_time():
         best = 1.0
         for _ in range(5):
             site.advance(site.now + 5)
-            start = time.perf_counter()
+            start = time.process_time()
             Answer(200, dialect.statuses(site)).body()
-            best = min(best, time.perf_counter() - start)
+            best = min(best, time.process_time() - start)
         assert best < BUDGET_S
 
 
 def test_half_a_day_passes_quickly():
     site = Site(stations=1000, zones=100, meters=50, seed=3, now=0.0)
-    start = time.perf_counter()
+    start = time.process_time()
     site.advance(43_200)
-    assert time.perf_counter() - start < 20
+    assert time.process_time() - start < 20
     assert 200 < sum(station.visit is not None for station in site.stations.values()) < 900

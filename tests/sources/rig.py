@@ -5,8 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import aiohttp
+
 from gateway.mapping import load_mapping
 from gateway.simulator import Simulator
+from gateway.sources import Http
+from gateway.sources.http import CONNECT_S, TOTAL_S
 
 MAPPINGS = Path(__file__).resolve().parents[2] / "mappings"
 DIALECTS = {"desc": "evce.yaml", "nested": "evce-nested.yaml"}
@@ -37,6 +41,12 @@ class Tokens:
     def save_token(self, source: str, token: str | None) -> None:
         self.token = token
         self.saved.append(token)
+
+
+def limit(path: Http, *, connect_s: float = CONNECT_S, total_s: float = TOTAL_S) -> None:
+    """Other time limits from here on: short ones for a fault alone, so that nothing beside it ends at them."""
+    path._timeout = aiohttp.ClientTimeout(total=total_s, sock_connect=connect_s)
+    path._total_s, path._connect_s = total_s, connect_s
 
 
 def sent(sim: Simulator, path: str) -> list[int]:

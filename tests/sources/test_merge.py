@@ -13,7 +13,7 @@ from gateway.core.errors import Ambiguous, NothingSent, NotMergeable, Refused, S
 from gateway.engine.ports import WriteRequest
 from gateway.simulator import EvceSimulator
 from gateway.sources.bodies import merged
-from tests.sources.rig import kinds, sent
+from tests.sources.rig import kinds, limit, sent
 
 ZONE = {
     "desc": ("/em/zones/{id}", {"desc": {"max_current": "{value}"}}, 180.5),
@@ -98,17 +98,20 @@ async def test_a_document_of_another_shape_is_never_sent_back(evce, source, faul
 
 
 async def test_a_get_that_fails_sends_nothing_and_is_told_apart_from_a_put_that_fails(evce, source):
-    own = source(evce, total_s=0.3)
+    own = source(evce)
     await own.open()
+    limit(own._session.http, total_s=0.3)
     path, body, raw = ZONE["desc"]
     request = WriteRequest(command(path, body), False, {"id": "1"}, {"value": raw}, 1)
     fault = evce.faults.add("/em/zones/1", method="GET", delay_s=1.0)
     with pytest.raises(NothingSent, match="nothing was sent: GET /api/v2/em/zones/1: no answer"):
         await own.write(request)
     evce.faults.remove(fault)
+    limit(own._session.http)
     with pytest.raises(Refused, match="404"):
         await own.write(WriteRequest(command(path, body), False, {"id": "77"}, {"value": raw}, 1))
-    evce.faults.add("/em/zones/1", method="PUT", delay_s=1.0)
+    evce.faults.add("/em/zones/1", method="PUT", delay_s=5.0)
+    limit(own._session.http, total_s=1.5)
     with pytest.raises(Ambiguous):
         await own.write(request)
 

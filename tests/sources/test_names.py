@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 from gateway.core.errors import Refused, Unreachable
 from gateway.simulator import EvceSimulator
 from gateway.sources import Http, KeepingResolver, Trust, new_client_session
+from gateway.sources.names import RESOLVE_S
 
 
 class Dns:
@@ -42,7 +43,8 @@ def dns():
 @pytest.fixture
 async def named(evce, dns):
     """The request path to a host name, new connections only."""
-    client = new_client_session(4, KeepingResolver(dns, timeout_s=0.2))
+    resolver = KeepingResolver(dns)
+    client = new_client_session(4, resolver)
     path = Http(client, f"http://evce.site.example:{evce._port}", Trust())
 
     async def ask():
@@ -50,7 +52,10 @@ async def named(evce, dns):
         with pytest.raises(Refused, match=r"401|no session"):
             await path.request("GET", "/api/v2/pms")
 
-    path.ask = ask
+    def patience(seconds):
+        resolver._timeout_s = seconds
+
+    path.ask, path.patience = ask, patience
     yield path
     await client.close()
 
@@ -63,10 +68,15 @@ async def test_U40_dns_gone_the_last_good_address_is_kept_and_said_once(named, d
     await named.ask()
     with capture_logs() as lines:
         dns.says = says
+        if says is None:
+            named.patience(0.2)
         for _ in range(3):
             await named.ask()
+        named.patience(RESOLVE_S)
         dns.hang.set()
-        await asyncio.sleep(0.05)
+        while any(thread.name == "dns evce.site.example" for thread in threading.enumerate()):
+            await asyncio.sleep(0.005)
+        await asyncio.sleep(0)
         dns.says = "127.0.0.1"
         await named.ask()
     reason = GONE.strerror if says else "no answer from DNS within 0.2 s"
@@ -79,6 +89,7 @@ async def test_U40_dns_gone_the_last_good_address_is_kept_and_said_once(named, d
 
 async def test_U40_the_loop_goes_on_while_dns_hangs_and_one_thread_is_all_it_costs(named, dns):
     dns.says = None
+    named.patience(0.2)
     began, turns = time.monotonic(), 0
 
     async def count():

@@ -15,7 +15,7 @@ from gateway.core.errors import Ambiguous, BadAnswer, Refused, SourceError, Unre
 from gateway.sources.http import CONNECT_S, LARGEST_ANSWER, TOTAL_S, decode
 from gateway.sources.names import RESOLVE_S
 from tests.faults.proxy import FaultProxy, garbage, reset, trickle
-from tests.sources.rig import sent
+from tests.sources.rig import limit, sent
 
 LIMIT = {"type": "current", "value": 60.0, "valid_mode": "permanent"}
 
@@ -141,8 +141,9 @@ async def test_W05_a_write_whose_connection_breaks_is_sent_exactly_once(evce, se
 
 @pytest.mark.parametrize("method", ["GET", "PUT"])
 async def test_U22_no_answer_in_time_is_ambiguous(evce, session, method):
-    own = session(evce, total_s=0.3)
+    own = session(evce)
     await own.open()
+    limit(own.http, total_s=0.3)
     evce.faults.add("/em/zones/1/reduction", delay_s=5.0)
     began = time.monotonic()
     with pytest.raises(Ambiguous, match=r"no answer within 0.3 s"):
@@ -151,8 +152,9 @@ async def test_U22_no_answer_in_time_is_ambiguous(evce, session, method):
 
 
 async def test_U23_trickled_body_is_cut_by_the_total_time(evce, session):
-    own = session(evce, total_s=0.5)
+    own = session(evce)
     await own.open()
+    limit(own.http, total_s=0.5)
     evce.faults.add("/stations", trickle_s=0.1)
     with pytest.raises(Ambiguous, match="no answer within"):
         await own.request("GET", "/stations")
@@ -232,6 +234,7 @@ async def test_U21_blackhole_is_given_up_after_the_connect_time(http, evce, behi
     assert not isinstance(caught.value, Ambiguous)
     assert 0.3 <= time.monotonic() - began < 2
     await behind.listen()
+    limit(path)
     with pytest.raises(Refused):
         await path.request("GET", "/api/v2/pms")
 
@@ -239,7 +242,7 @@ async def test_U21_blackhole_is_given_up_after_the_connect_time(http, evce, behi
 @pytest.mark.parametrize("whole_s", [0.3, 0.6])
 async def test_U23_no_pace_of_a_trickle_outlives_the_total_time(http, evce, behind, monkeypatch, whole_s):
     """Every byte renews a time-out per read; only the total time ends it."""
-    path = http(evce, connect_s=0.1, total_s=whole_s)
+    path = http(evce, total_s=whole_s)
     monkeypatch.setattr(path, "_url", f"http://127.0.0.1:{behind.port}")
     behind.fault = trickle(1, 0.05)
     began = time.monotonic()
@@ -304,7 +307,7 @@ def test_strict_json_raises_nothing_but_a_bad_answer(content):
 
 
 async def test_every_fault_is_a_source_error_and_the_session_lives(evce, session):
-    own = session(evce, total_s=1.0)
+    own = session(evce)
     await own.open()
     for fault in (
         {"replace": "garbage"},

@@ -7,24 +7,27 @@ import contextlib
 import sqlite3
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from gateway.app.clock import SystemClock
 from gateway.core.priority import Origin
 from gateway.engine.ports import Evidence
-from gateway.store import SqliteJournal
+from gateway.store import SqliteJournal, journal
 from gateway.store.database import connect
 from gateway.store.evidence import EvidenceBook, Wanted
+from gateway.store.journal import COMMIT_S
 from gateway.store.writer import TAKE, Bounds
 
 ZONE = "evce/zone/0/reduction"
 BMS = Origin("modbus", "127.0.0.1:5555", "bms")
+PATIENCE_S = 20.0
 
 
 class Disk:
-    """What every connection meets: `before` and `after` run around each commit of the journal's thread."""
+    """What every connection meets; each commit of the journal's thread takes `delay_s`, or until that is less."""
 
     def __init__(self) -> None:
         self.commits = 0
@@ -36,6 +39,11 @@ class Disk:
         if self.refuses:
             raise self.error()
         return _Connection(connect(path), self)
+
+    def turn(self) -> None:
+        began = time.monotonic()
+        while time.monotonic() - began < self.delay_s:
+            time.sleep(0.005)
 
     def error(self) -> sqlite3.OperationalError:
         error = sqlite3.OperationalError(self.refuses or "disk I/O error")
@@ -54,8 +62,8 @@ class _Connection:
         if sql != "COMMIT" and (sql != TAKE or self._real.in_transaction):
             return self._real.execute(sql, *arguments)
         self._disk.commits += 1
-        if self._disk.delay_s and threading.current_thread().name == "journal":
-            time.sleep(self._disk.delay_s)
+        if threading.current_thread().name == "journal":
+            self._disk.turn()
         if self._disk.refuses:
             raise self._disk.error()
         done = self._real.execute(sql, *arguments)
@@ -76,15 +84,24 @@ async def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
 async def opened(
     folder: Path, *, disk: Disk | None = None, bounds: Bounds | None = None, wall: Callable[[], float] | None = None
 ) -> AsyncIterator[SqliteJournal]:
+    """A journal that runs. It waits longer for the disk than the gateway's: this machine's may be busy."""
     clock = SystemClock()
     if wall is not None:
         clock.wall = wall  # type: ignore[method-assign]
-    journal = SqliteJournal(folder, clock=clock, bounds=bounds, connect=disk.connect if disk else connect)
-    journal.open()
+    made = SqliteJournal(folder, clock=clock, bounds=bounds, connect=disk.connect if disk else connect)
+    made.open()
     try:
-        yield journal
+        with mock.patch.object(journal, "COMMIT_S", PATIENCE_S):
+            yield made
     finally:
-        journal.close()
+        made.close()
+
+
+@contextlib.contextmanager
+def hurried() -> Iterator[None]:
+    """In here a commit waits for the disk as long as the gateway's does."""
+    with mock.patch.object(journal, "COMMIT_S", COMMIT_S):
+        yield
 
 
 def accepted(value: float = 32, point: str = "evce/zone/Zone A/reduction") -> Evidence:

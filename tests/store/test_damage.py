@@ -18,7 +18,7 @@ from gateway.store.database import STEPS
 from gateway.store.generation import read_generation
 from gateway.store.opening import Opening
 from gateway.store.writer import Bounds
-from tests.store.disk import ZONE, accepted, asked, chain, left, opened, until, write
+from tests.store.disk import ZONE, accepted, asked, chain, hurried, left, opened, until, write
 
 Damage = Callable[[Path], None]
 
@@ -231,7 +231,8 @@ async def test_a_write_of_another_program_delays_and_loses_nothing(tmp_path: Pat
         await write(journal, 1)
         with contextlib.closing(sqlite3.connect(tmp_path / "state.db", isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
-            assert not await journal.commit({ZONE: 2}, [accepted(2)])
+            with hurried():
+                assert not await journal.commit({ZONE: 2}, [accepted(2)])
             assert journal.fault
     assert await left(tmp_path) == {ZONE: 2}
     assert chain(tmp_path) == (2, "")

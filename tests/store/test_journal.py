@@ -9,6 +9,7 @@ import signal
 import sqlite3
 import stat
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -17,7 +18,8 @@ import pytest
 from gateway.store import SqliteJournal
 from gateway.store.evidence import EvidenceBook, Wanted
 from gateway.store.writer import Bounds
-from tests.store.disk import ZONE, Disk, accepted, asked, chain, left, opened, until, write
+from tests.awake import Awake
+from tests.store.disk import ZONE, Disk, accepted, asked, chain, hurried, left, opened, until, write
 
 ROOT = Path(__file__).resolve().parents[2]
 CHILD = """\
@@ -132,14 +134,16 @@ async def test_C16_the_flag_is_up_before_an_answer_leaves_without_a_commit(tmp_p
     disk = Disk()
     async with opened(tmp_path, disk=disk) as journal:
         await write(journal, 1)
-        disk.delay_s = 1.2
-        began = time.monotonic()
-        assert not await journal.commit({ZONE: "slow"}, [accepted(2)])
-        assert 0.45 < time.monotonic() - began < 1.0
-        assert "0.5 s" in journal.fault
-        began = time.monotonic()
-        assert not await journal.commit({ZONE: "newer"}, [accepted(3)])
-        assert time.monotonic() - began < 0.1, "with the flag up nobody waits"
+        disk.delay_s = 30.0
+        with hurried(), Awake() as awake:
+            began = time.monotonic()
+            assert not await journal.commit({ZONE: "slow"}, [accepted(2)])
+            assert time.monotonic() - began > 0.45
+            assert awake() < 1.0
+            assert "0.5 s" in journal.fault
+        with hurried(), Awake() as awake:
+            assert not await journal.commit({ZONE: "newer"}, [accepted(3)])
+            assert awake() < 0.1, "with the flag up nobody waits"
         disk.delay_s = 0.0
         await until(lambda: not journal.fault)
         assert await journal.commit({}, [accepted(4)])
@@ -155,9 +159,9 @@ async def test_W20_H01_a_disk_that_refuses_costs_the_flag_and_nothing_else(tmp_p
     async with opened(tmp_path, disk=disk) as journal:
         await write(journal, 2)
         disk.refuses = reason
-        began = time.monotonic()
-        assert not await journal.commit({ZONE: 3, "a": 1}, [accepted(3)])
-        assert time.monotonic() - began < 0.4
+        with Awake() as awake:
+            assert not await journal.commit({ZONE: 3, "a": 1}, [accepted(3)])
+            assert awake() < 0.4
         assert journal.fault == reason
         for value in range(4, 9):
             assert not await journal.commit({ZONE: value}, [accepted(value)])
@@ -241,11 +245,14 @@ async def test_closing_writes_what_waits_and_never_hangs(tmp_path: Path) -> None
             journal.note({ZONE: value}, [accepted(value)])
     disk.delay_s = 0.0
     assert await left(tmp_path) == {ZONE: 49}
-    async with opened(tmp_path, disk=disk) as journal:
-        disk.refuses = "disk I/O error"
-        journal.note({ZONE: 50}, [])
-        began = time.monotonic()
-    assert 1.5 < time.monotonic() - began < 2.6
+    with Awake() as awake:
+        async with opened(tmp_path, disk=disk) as journal:
+            disk.refuses = "disk I/O error"
+            journal.note({ZONE: 50}, [])
+            began, ran = time.monotonic(), awake()
+        assert time.monotonic() - began > 1.5
+        assert awake() - ran < 2.6
+    await until(lambda: not any(thread.name == "journal" for thread in threading.enumerate()))
     assert await left(tmp_path) == {ZONE: 50}, "the copy beside it took what the database did not"
 
 

@@ -185,9 +185,9 @@ async def test_a_force_ends_by_itself(tmp_path: Path) -> None:
         state = f"evce/station/{next(iter(one.site.evce.site.stations.values())).name}/status"
         found = await browser.post("force", point=state, value="Faulted", seconds=600)
         assert (found["value"], found["text"]) == (9, "Faulted")
-        clock.ahead_s += 599.0
+        clock.ahead_s += 595.0
         assert (await browser.get("point", point=state))["forced"] is True
-        clock.ahead_s += 2.0
+        clock.ahead_s += 6.0
         await becomes(lambda: browser.get("point", point=state), lambda p: p["forced"] is False)
         events = [(e["event"], e["protocol"], e["answer"]) for e in await one.evidence(browser, point=state)]
         assert events[-1] == ("unforced", "gateway", "its time is over")

@@ -85,15 +85,10 @@ async def test_handshakes_that_are_never_finished_do_not_keep_others_out(tmp_pat
     async with stand(tmp_path / "users", context=tls.context, client=client) as small:
         idle = [await asyncio.open_connection("127.0.0.1", small.server.port) for _ in range(230)]
         assert (await small.login("vera")).status == 200
-        ended = 0
-        for reader, _ in idle:
-            with contextlib.suppress(TimeoutError, ConnectionError):
-                async with asyncio.timeout(0.01):
-                    assert await reader.read(1) == b""
-                ended += 1
-            if ended == 30:
-                break
-        assert ended == 30, "what is more than two hundred goes, the oldest first"
+        async with asyncio.timeout(10):
+            for reader, _ in idle[:30]:
+                with contextlib.suppress(ConnectionError):
+                    assert await reader.read(1) == b"", "what is more than two hundred goes, the oldest first"
         for _, writer in idle:
             writer.close()
 

@@ -20,7 +20,7 @@ from gateway.engine.table import PointTable
 from gateway.servers.bacnet import AlarmTerms, BacnetServer, ClassConfig, Destination, Keeper, ListKeeper, Terms
 from gateway.servers.bacnet.npdu import parse
 from tests.engine.memory_journal import MemoryJournal
-from tests.servers.bacnet.conftest import HOST, FakeClock, FakeCommands, placed, unicast
+from tests.servers.bacnet.conftest import HOST, FakeClock, FakeCommands, datagram, placed, unicast
 
 STATES = {"Available": 1, "Charging": 3, "Faulted": 9}
 STATUS, CURRENT, CONNECTED, LIMIT = 13 << 22 | 5, 5, 3 << 22 | 5, 6
@@ -213,16 +213,14 @@ class Bms:
         return Destination(**({"mac": self.mac, "process": 7} | more))
 
     async def apdu_in(self, wait_s: float) -> bytes | None:
-        try:
-            async with asyncio.timeout(wait_s):
-                datagram = await asyncio.get_running_loop().sock_recv(self.sock, 2048)
-        except TimeoutError:
+        found = await datagram(self.sock, wait_s)
+        if found is None:
             return None
-        self.frames.append(datagram)
-        head = parse(datagram[4:])
-        assert head is not None, datagram.hex()
+        self.frames.append(found)
+        head = parse(found[4:])
+        assert head is not None, found.hex()
         self.source = head.snet, head.sadr
-        return datagram[4 + head.at :]
+        return found[4 + head.at :]
 
     def send(self, apdu: bytes) -> None:
         self.frames.append(unicast(apdu, self.npci))

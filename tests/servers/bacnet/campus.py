@@ -13,6 +13,7 @@ from gateway.servers.bacnet import Keeper, Virtual
 from gateway.servers.bacnet.npdu import address, header, parse
 from gateway.servers.bacnet.rollcall import RollCall
 from tests.servers.bacnet.conftest import HOST, SPECS, Bench, RawClient, make_bench, placed
+from tests.servers.bacnet.watcher import settle
 from tests.site import until
 
 NETWORK, FIRST = 200, 271000
@@ -77,7 +78,7 @@ async def running(count: int = 3, **more: Any) -> AsyncIterator[tuple[Campus, Ro
     client = Router(RawClient(campus.bench.server.port))
     if count < FEW:  # what is said at the start is not what a test listens for
         await until(lambda: not campus.calls.waits, 3.0)
-        await asyncio.sleep(0.05)
+        await settle()
     try:
         yield campus, client
     finally:

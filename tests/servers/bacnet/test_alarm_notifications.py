@@ -29,6 +29,7 @@ from tests.servers.bacnet.alarm_rig import (
     real,
 )
 from tests.servers.bacnet.conftest import HOST, FakeClock, unicast
+from tests.servers.bacnet.watcher import settle
 from tests.site import until
 
 NORMAL, FAULT, OFF, HIGH, LOW = range(5)
@@ -217,10 +218,10 @@ async def test_a_device_is_looked_for_and_told_once_it_says_where_it_is(rig: Ala
 async def test_a_device_that_is_not_found_is_an_alarm_and_loses_what_waited(rig: AlarmRig, bms: Bms) -> None:
     await bms.enter(Destination(device=4711))
     rig.set("connected", False)
-    await asyncio.sleep(0.05)
+    await settle()
     for _ in range(13):
         rig.pass_time(5.1)
-        await asyncio.sleep(0.02)
+        await settle()
     (text,) = [text for key, text in rig.alarms.texts().items() if key.startswith("bacnet.recipient")]
     assert text.startswith("bacnet: device 4711 is not found in the network")
     await bms.enter()

@@ -30,7 +30,7 @@ async def test_B03_a_confirmed_subscriber_that_is_gone_is_dropped_with_one_line(
     steps = 0
     while bench.server.counters["subscriptions"] > 1:
         bench.pass_time(3.1)
-        await asyncio.sleep(0.02)
+        await settle()
         steps += 1
         assert steps < 20
     assert steps == 12, "3 notifications, each sent 4 times"
@@ -95,7 +95,7 @@ async def test_a_subscriber_that_refuses_is_dropped_after_three(bench, watcher, 
     for value in (1.0, 2.0, 3.0):
         found = await client.next(ack=False)
         client.send(bytes.fromhex("810a00090100") + bytes((0x60, found.invoke, 9)))
-        await asyncio.sleep(0.02)
+        await settle()
         bench.pass_time(1.0)
         bench.set("current", value)
     await until(lambda: bench.server.counters["subscriptions"] == 0)

@@ -41,7 +41,7 @@ async def test_B08_a_doubled_device_number_is_an_alarm_until_it_is_gone(bench: B
     assert "change bacnet.device.instance" in text
     for _ in range(4):
         bench.pass_time(61.0)
-        await asyncio.sleep(0.02)
+        await settle()
     await until(lambda: DUPLICATE not in bench.alarms, 3.0)
 
 

@@ -93,7 +93,7 @@ async def test_writes(bench: Bench, node: Node) -> None:
 
 
 async def test_who_is(bench: Bench, node: Node) -> None:
-    calls = [["iAm"], ["iAm", {"lowLimit": 260001, "highLimit": 260001}], ["iAm", {"lowLimit": 1, "highLimit": 2}]]
+    calls = [["iAm"], ["iAm", {"lowLimit": 260001, "highLimit": 260001}], ["iAm", {"lowLimit": 1, "highLimit": 2}, 500]]
     everyone, named, other = await node(bench, calls)
     assert {key: everyone[key] for key in ("deviceId", "maxApdu", "segmentation", "vendorId")} == {
         "deviceId": 260001,

@@ -23,6 +23,7 @@ from tests.servers.bacnet.campus import (
     running,
 )
 from tests.servers.bacnet.conftest import unicast
+from tests.servers.bacnet.watcher import settle
 from tests.site import until
 
 WHO_IS_ROUTER, I_AM_ROUTER, REJECT, TABLE, TABLE_ACK, WHAT_IS, NUMBER_IS = 0, 1, 3, 6, 7, 18, 19
@@ -233,7 +234,7 @@ async def test_a_network_number_used_twice_is_an_alarm(claim: str) -> None:
         assert "change bacnet.network here" in text
         for _ in range(5):
             campus.bench.pass_time(61.0)
-            await asyncio.sleep(0.02)
+            await settle()
         await until(lambda: routing.DOUBLED not in campus.bench.alarms, 3.0)
 
 

@@ -16,12 +16,7 @@ from gateway.servers.bacnet.plans import MOST_STEPS
 from gateway.servers.bacnet.points import PointRecord
 from gateway.servers.bacnet.status import MOST_PEERS, Sparing, Traffic
 from tests.servers.bacnet.conftest import HOST, RawClient, make_bench
-
-
-def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.bind((HOST, 0))
-        return int(sock.getsockname()[1])
+from tests.site import free_port
 
 
 async def test_an_address_in_use_is_an_error_at_start() -> None:

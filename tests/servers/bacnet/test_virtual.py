@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
 from gateway.core.value import GOOD, Sample
@@ -27,6 +25,7 @@ from tests.servers.bacnet.campus import (
     make_campus,
     running,
 )
+from tests.servers.bacnet.watcher import settle
 from tests.site import until
 
 DESCRIPTION, OBJECT_LIST, SERVICES, ACTIVE_COV, REVISION = 28, 76, 97, 152, 155
@@ -272,7 +271,7 @@ async def test_B08_a_virtual_devices_number_used_twice_is_an_alarm() -> None:
         assert FIRST + 50 not in campus.bench.server.fleet.numbers
         for _ in range(4):
             campus.bench.pass_time(61.0)
-            await asyncio.sleep(0.02)
+            await settle()
         await until(lambda: DUPLICATE not in campus.bench.alarms, 3.0)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import struct
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from ipaddress import ip_network
@@ -198,14 +197,3 @@ async def bench() -> AsyncIterator[Bench]:
         await server.stop()
     assert all(task.done() for task in made.tasks)
     assert not [task for task in made.tasks if not task.cancelled() and task.exception()]
-
-
-@pytest.fixture
-def free_port() -> Callable[[], int]:
-    def find() -> int:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port: int = probe.getsockname()[1]
-            return port
-
-    return find

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
+import random
 import socket
 import struct
-from collections.abc import Callable
 from dataclasses import replace
 from ipaddress import ip_network
 from pathlib import Path
@@ -17,6 +16,7 @@ from gateway.servers.modbus import ClientGroup
 from gateway.servers.modbus.groups import find_group
 from gateway.servers.modbus.pace import Pace
 from tests.servers.modbus.conftest import BMS, LOCAL, Bench, Wire, adu, read
+from tests.site import until
 
 FIVE = ClientGroup("five", (ip_network("127.0.0.5/32"),), 9, write=False)
 
@@ -52,7 +52,7 @@ async def test_M08_pending_writes_are_never_closed_for_a_newcomer(bench: Bench) 
     bench.commands.gate = asyncio.Event()
     busy = await bench.connect()
     busy.send(adu(1, struct.pack(">BHH", 6, 1040, 1)))
-    await asyncio.sleep(0.02)
+    await until(lambda: len(bench.tasks) == 1)
     assert await (await bench.connect()).closed()
     assert server.counters.refused == 1
     bench.commands.gate.set()
@@ -94,15 +94,14 @@ async def test_a_groups_cap_is_for_all_connections_of_an_address_together(bench:
             assert (await wire.ask(read(0, 1)))[0] == 3
 
     await asyncio.gather(*[ask(await bench.connect(), 6) for _ in range(3)])
+    assert loop.time() - began > 0.4
     free = await bench.connect(source="127.0.0.2")
     await ask(free, 1)
-    took, began = loop.time() - began, loop.time()
-    assert took > 0.4
     for _ in range(6):
         wire = await bench.connect()
         await ask(wire, 1)
         wire.writer.transport.abort()
-    assert loop.time() - began > 0.4, "a connection for each request is no way around it"
+    assert loop.time() - began > 1.1, "a connection for each request is no way around it"
 
 
 async def test_a_client_over_its_groups_cap_waits_and_loses_nothing(bench: Bench) -> None:
@@ -118,7 +117,7 @@ async def test_a_client_over_its_groups_cap_waits_and_loses_nothing(bench: Bench
 
 
 async def test_a_client_that_waits_for_its_cap_is_neither_idle_nor_late(bench: Bench) -> None:
-    server = await bench.serve(groups=[replace(BMS, requests_per_s=1.0)], half_frame_s=0.6, idle_s=0.6)
+    server = await bench.serve(groups=[replace(BMS, requests_per_s=1.0)], half_frame_s=1.5, idle_s=1.5)
     wire, last = await bench.connect(), adu(9, read(0, 1))
     wire.send(b"".join(adu(number, read(0, 1)) for number in range(2)) + last[:7])
     assert [(await wire.frame())[0] for _ in range(2)] == list(range(2))
@@ -162,7 +161,7 @@ async def test_M09_a_client_that_never_reads_is_closed(bench: Bench) -> None:
     [
         bytes.fromhex("16030102000100"),
         b"GET / HTTP/1.1\r\n",
-        os.urandom(2) + b"\xff" + os.urandom(60),
+        random.Random(10).randbytes(2) + b"\xff" + random.Random(11).randbytes(60),
         b"SSH-2.0-x\r\n",
     ],
     ids=["tls", "http", "random", "ssh"],
@@ -190,8 +189,8 @@ async def test_M11_connections_that_come_and_go_leave_nothing(bench: Bench) -> N
             probe.close()
             await asyncio.sleep(0)
         await asyncio.sleep(0.1)
-        assert server.clients == []
-        assert len(list(Path("/proc/self/fd").iterdir())) <= before
+        await until(lambda: server.clients == [])
+        await until(lambda before=before: len(list(Path("/proc/self/fd").iterdir())) <= before)
 
 
 async def test_M12_port_in_use_says_so(bench: Bench) -> None:
@@ -206,9 +205,9 @@ async def test_M12_a_foreign_address_says_so(bench: Bench) -> None:
         await bench.serve(host="192.0.2.1")
 
 
-async def test_the_port_is_free_after_stop_and_start_works_again(bench: Bench, free_port: Callable[[], int]) -> None:
-    port = free_port()
-    server = await bench.serve(port=port)
+async def test_the_port_is_free_after_stop_and_start_works_again(bench: Bench) -> None:
+    server = await bench.serve()
+    port = server.port
     wire = await bench.connect()
     await wire.ask(read(0, 1))
     await server.stop()

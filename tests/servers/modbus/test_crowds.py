@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from gateway.servers.modbus.connection import Connection
+from tests.awake import Awake
 from tests.servers.modbus.conftest import Bench, adu, read
 
 IDLE, PER_MINUTE = 1000, 10_000
@@ -40,10 +41,11 @@ async def test_M08_a_thousand_idle_connections_and_one_that_polls(bench: Bench) 
         await asyncio.sleep(0)
     try:
         wire, slowest = await bench.connect(), 0.0
-        for _ in range(500):
-            began = time.monotonic()
-            assert (await wire.ask(read(0, 100)))[0] == 3
-            slowest = max(slowest, time.monotonic() - began)
+        with Awake() as awake:
+            for _ in range(500):
+                began = awake()
+                assert (await wire.ask(read(0, 100)))[0] == 3
+                slowest = max(slowest, awake() - began)
         assert slowest < 0.5
         assert len(server.clients) == IDLE + 1
         assert server.counters.evicted == 0

@@ -71,7 +71,7 @@ async def test_M02_bytes_that_trickle_do_not_extend_the_time(bench: Bench) -> No
 
 
 async def test_M02_a_completed_frame_stops_the_timer(bench: Bench) -> None:
-    server = await bench.serve(half_frame_s=0.5)
+    server = await bench.serve(half_frame_s=1.5)
     wire = await bench.connect()
     for number in range(4):
         frame = adu(number, read(0, 1))
@@ -79,12 +79,12 @@ async def test_M02_a_completed_frame_stops_the_timer(bench: Bench) -> None:
         await asyncio.sleep(0.005)
         wire.send(frame[5:])
         assert (await wire.frame())[0] == number
-    await asyncio.sleep(0.6)
+    await asyncio.sleep(1.6)
     assert server.counters.half_frames == 0
 
 
 async def test_silent_connection_is_closed_and_a_polling_one_is_not(bench: Bench) -> None:
-    server = await bench.serve(idle_s=0.5)
+    server = await bench.serve(idle_s=2.0)
     polling, silent = await bench.connect(), await bench.connect()
     asked = 0
     while not server.counters.idle:

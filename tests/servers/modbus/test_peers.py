@@ -15,7 +15,7 @@ from pyModbusTCP.client import ModbusClient
 from pyModbusTCP.utils import decode_ieee, word_list_to_long
 
 from gateway.core.value import GOOD, Sample
-from tests.servers.modbus.conftest import Bench, read
+from tests.servers.modbus.conftest import Bench, adu, read
 
 ORDERS = {"ABCD": ("big", "big"), "CDAB": ("little", "big"), "BADC": ("big", "little"), "DCBA": ("little", "little")}
 
@@ -134,11 +134,23 @@ async def test_tshark_finds_nothing_malformed(bench: Bench, tmp_path: Path) -> N
             if not line:
                 pytest.skip(f"tshark cannot capture on lo: {said.decode()[-200:]}")
             said += line
-        await asyncio.sleep(0.5)
         wire = await bench.connect()
+
+        async def captured() -> None:
+            """Asks until the answer stands in the file: what came before stands there too."""
+            while True:
+                answer = adu(wire.transaction + 1, await wire.ask(bytes.fromhex("01 03e8 0001")))
+                for _ in range(50):
+                    if capture.exists() and answer in capture.read_bytes():
+                        return
+                    await asyncio.sleep(0.02)
+
+        async with asyncio.timeout(20):
+            await captured()
         for pdu in ("03 03e8 007d", "01 03e8 0010", "10 0410 0002 04 41800000", "2b 0e 01 00", "03 0384 0001", "55"):
             await wire.ask(bytes.fromhex(pdu))
-        await asyncio.sleep(1)
+        async with asyncio.timeout(20):
+            await captured()
     finally:
         if process.returncode is None:
             process.terminate()

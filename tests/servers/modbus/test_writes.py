@@ -14,6 +14,7 @@ from gateway.core.errors import CommandRejected, Reject
 from gateway.servers.modbus import ClientGroup
 from gateway.servers.modbus.codes import REJECT_CODES
 from tests.servers.modbus.conftest import BMS, LOCAL, Bench, adu, read, write16
+from tests.site import until
 
 
 def f32(value: float) -> bytes:
@@ -219,32 +220,32 @@ async def test_no_task_without_a_pending_write(bench: Bench) -> None:
 
 @pytest.mark.parametrize("reset", [True, False])
 async def test_writes_sent_whole_are_carried_out_though_the_client_left(bench: Bench, reset: bool) -> None:
-    await bench.serve()
+    server = await bench.serve()
     point = bench.point("p", (1040, "uint16"), command=True)
     bench.commands.gate = asyncio.Event()
     wire = await bench.connect()
     wire.send(adu(1, write6(1040, 1)) + adu(2, read(0, 1)) + adu(3, write6(1040, 2)))
-    await asyncio.sleep(0.05)
+    await until(lambda: len(bench.tasks) == 1)
+    (connection,) = server._door._inside
     if reset:
         linger = struct.pack("ii", 1, 0)
         wire.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
     wire.writer.transport.abort()
-    await asyncio.sleep(0.05)
-    assert bool(bench.servers[0].clients) is not reset
+    await until(lambda: server.clients == [] if reset else connection._ended)
+    assert bool(server.clients) is not reset
     bench.commands.gate.set()
-    await asyncio.sleep(0.05)
-    assert bench.servers[0].clients == []
+    await until(lambda: server.clients == [] and len(bench.commands.asked) >= 2)
     assert bench.commands.asked == [(point, 1, 10), (point, 2, 10)]
 
 
 async def test_a_half_closed_client_still_gets_the_answer_to_its_write(bench: Bench) -> None:
-    await bench.serve()
+    server = await bench.serve()
     bench.point("p", (1040, "uint16"), command=True)
     bench.commands.gate = asyncio.Event()
     wire = await bench.connect()
     wire.send(adu(1, write6(1040, 1)))
     wire.writer.write_eof()
-    await asyncio.sleep(0.05)
+    await until(lambda: any(connection._ended for connection in server._door._inside))
     bench.commands.gate.set()
     assert await wire.frame() == (1, 1, write6(1040, 1))
     assert await wire.closed()
@@ -257,7 +258,7 @@ async def test_stop_gives_up_pending_writes(bench: Bench) -> None:
     wire, gone = await bench.connect(), await bench.connect()
     wire.send(adu(1, write6(1040, 1)))
     gone.send(adu(1, write6(1040, 2)))
-    await asyncio.sleep(0.05)
+    await until(lambda: len(bench.tasks) == 2)
     gone.writer.transport.abort()
     await asyncio.sleep(0.02)
     await server.stop()
@@ -272,7 +273,7 @@ async def test_a_flood_behind_a_pending_write_is_held_back_and_then_answered(ben
     bench.commands.gate = asyncio.Event()
     wire = await bench.connect()
     wire.send(adu(0, write6(1040, 1)))
-    await asyncio.sleep(0.02)
+    await until(lambda: len(bench.tasks) == 1)
     for n in range(1, 1001):
         wire.send(adu(n, read(0, 1)))
         if n % 100 == 0:

@@ -1,6 +1,7 @@
 // Runs calls of @bacnet-js/client that stand on stdin as JSON: [["readProperty", ...arguments], ...].
 // The server's address is the only argument; the result of each call, or {error: text}, goes to stdout as JSON.
-// "iAm" waits for an I-Am after a unicast Who-Is with the given options, "iAms" for so many, and gives their senders.
+// "iAm" waits for an I-Am after a unicast Who-Is with the given options (and for how many ms: null when none came),
+// "iAms" for so many, and gives their senders.
 // "changes" subscribes to an object, writes it, and gives the values it was told of and who told them.
 // A call that begins with {net, adr} goes to a device behind the server as its router.
 'use strict';
@@ -25,9 +26,9 @@ function freePort() {
   });
 }
 
-function iAm(client, options) {
+function iAm(client, options, waitMs = 5000) {
   return new Promise((resolve) => {
-    const timer = setTimeout(() => resolve(null), 500);
+    const timer = setTimeout(() => resolve(null), waitMs);
     client.once('iAm', (message) => {
       clearTimeout(timer);
       resolve(message.payload);
