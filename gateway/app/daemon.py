@@ -96,6 +96,8 @@ class Daemon(Plant):
         Raises:
             ConfigError: state, secrets or ports cannot be used; nothing is left running.
         """
+        if signals:
+            self._heed_signals()
         self.store.open()
         self._on_locked()
         gc.set_threshold(*GC_THRESHOLD)
@@ -104,8 +106,6 @@ class Daemon(Plant):
             async with contextlib.AsyncExitStack() as stack:
                 self.build()
                 await self._start(stack)
-                if signals:
-                    self._heed_signals()
                 await self._serve()
         except BaseExceptionGroup as group:
             raise _only_leaf(group) from None
@@ -158,6 +158,7 @@ class Daemon(Plant):
         log.info("gateway.stopped")
 
     def _heed_signals(self) -> None:
+        """From the first moment: a stop logs out of what is open by then, a reload follows once everything runs."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)

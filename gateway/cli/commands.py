@@ -6,6 +6,7 @@ import asyncio
 import faulthandler
 import getpass
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any, Literal
@@ -77,6 +78,7 @@ def run(
     """
     from gateway.app.daemon import Daemon
 
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # it means reload, and the files are about to be read
     telemetry.configure(log)
     faulthandler.enable()  # systemd's watchdog sends SIGABRT: the journal then says where the gateway stood
     site, moved = site_to_run(config, accept_moves_of=getpass.getuser() if accept_moves else "")

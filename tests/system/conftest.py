@@ -53,8 +53,8 @@ class Bench:
         self.files.data["modbus"]["listen"] = f"127.0.0.1:{free_port(socket.SOCK_STREAM)}"
         self.files.write()
 
-    async def run(self, *arguments: str) -> Process:
-        """Starts the gateway and waits until its control socket answers."""
+    async def start(self, *arguments: str) -> Process:
+        """Starts the gateway."""
         log = (self.folder / "log").open("ab")
         self._stack.callback(log.close)
         child = await asyncio.create_subprocess_exec(
@@ -62,8 +62,12 @@ class Bench:
         )
         process = Process(self.files, child)
         self._stack.push_async_callback(process.end, signal.SIGKILL)
-        socket_path = self.folder / "state" / "control.sock"
-        await until(lambda: socket_path.exists() or child.returncode is not None)
+        return process
+
+    async def run(self, *arguments: str) -> Process:
+        """Starts the gateway and waits until its control socket answers."""
+        process, socket_path = await self.start(*arguments), self.folder / "state" / "control.sock"
+        await until(lambda: socket_path.exists() or process.process.returncode is not None)
         return process
 
     def log(self) -> str:

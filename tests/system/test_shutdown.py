@@ -76,6 +76,23 @@ async def test_U12_sighup_reads_the_password_again(bench: Bench) -> None:
     assert "Another-2026!" not in bench.log()
 
 
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
+async def test_signals_before_it_is_ready_are_heeded(bench: Bench, number: signal.Signals) -> None:
+    await bench.products()
+    process = await bench.start()
+    lock = bench.folder / "state" / "lock"
+    while not lock.exists():
+        await asyncio.sleep(0)
+    process.process.send_signal(number)
+    if number is signal.SIGHUP:
+        await complete(process)
+        await until(lambda: "gateway.reload" in bench.log())
+        assert await process.end() == 0
+    else:
+        assert await asyncio.wait_for(process.process.wait(), 10.0) == 0
+    assert bench.evce.accounts.session is None
+
+
 async def test_H04_sighup_with_a_broken_file_changes_nothing_and_a_mended_one_is_taken_over(bench: Bench) -> None:
     await bench.products()
     process = await bench.run()
