@@ -73,7 +73,7 @@ class Streams:
         hub, session = self._hub, request[SESSION]
         generation = self._page.generation
         logged = self._page.log(-1)["last"]
-        hello = {"resumed": last is not None, "generation": generation, "log": logged}
+        hello = {"resumed": last is not None, "generation": generation, "log": logged, "utc": hub.utc}
         seen = hub.tick if last is None else last
         await self._send(stream, RETRY + event("hello", hello, f"{hub.epoch}-{seen}"))
         while not self._stopping.is_set():

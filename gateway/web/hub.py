@@ -89,6 +89,11 @@ class Hub:
         return int(tick[:12])
 
     @property
+    def utc(self) -> float:
+        """The gateway's time, for pages whose own clock is wrong."""
+        return round(self._clock.wall(), 1)
+
+    @property
     def event_id(self) -> str:
         """The id of the newest tick."""
         return f"{self.epoch}-{self.tick}"
@@ -169,7 +174,7 @@ class Hub:
             rows = self._page.live(changed[start : start + MOST_IN_A_PIECE])
             if len(portions[-1]) > PORTION:
                 portions.append(bytearray())
-            portions[-1] += _event("points", {"utc": round(self._clock.wall(), 1), "rows": rows})
+            portions[-1] += _event("points", {"utc": self.utc, "rows": rows})
         return [bytes(portion) for portion in portions if portion]
 
 

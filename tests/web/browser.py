@@ -116,7 +116,8 @@ class Network:
                     for one in ends:
                         one.transport.abort()
         if writer in self._writers:
-            writer.write_eof()
+            with contextlib.suppress(OSError):
+                writer.write_eof()
 
 
 @contextlib.asynccontextmanager

@@ -113,6 +113,12 @@ async def page_site(
         yield running
 
 
+def relist(one: PageSite) -> None:
+    """The gateway asks the product for its zones now."""
+    zone = next(r.kind for r in one.site.daemon.inventory.resources.values() if r.kind.name == "zone")
+    one.site.daemon.pollers["evce"].relist(zone)
+
+
 async def becomes(ask: Callable[[], Any], right: Callable[[Any], bool], seconds: float = 10.0) -> Any:
     """Asks until the answer is right."""
     deadline = time.monotonic() + seconds

@@ -12,7 +12,7 @@ from gateway.checkout import ModbusClient
 from gateway.simulator import EvceSimulator
 from tests.site import AheadClock
 from tests.web.browser import Doing, act, browser, network
-from tests.web.site import LIMIT, PageSite, page_site
+from tests.web.site import LIMIT, PageSite, page_site, relist
 
 SCRIPT = "<script>alert(1)</script>"
 
@@ -146,6 +146,32 @@ async def test_what_changes_while_a_section_is_loaded_is_shown(one: PageSite) ->
         await writes(one, float(amps))()
 
     await act("meanwhile", one.base, {"the next limit": following, "the BMS writes it": write})
+
+
+async def test_two_loads_of_a_section_at_once_are_no_error(one: PageSite) -> None:
+    names = iter(("Zone X", "Zone Y"))
+    before = "Zone B"
+
+    async def rename() -> str:
+        nonlocal before
+        name = next(names)
+        await one.site.evce.do("rename", kind="zone", name=before, to=name)
+        relist(one)
+        before = name
+        return name
+
+    await act("twice", one.base, {"a zone gets another name": rename})
+
+
+async def test_what_happens_while_the_log_is_loaded_is_in_it_once(one: PageSite) -> None:
+    async def log_in() -> None:
+        await one.log_in("adam")
+
+    await act("logged", one.base, {"adam logs in": log_in})
+
+
+async def test_a_limit_written_on_a_tablet_with_a_wrong_clock_ends_in_an_hour(one: PageSite) -> None:
+    await act("clock", one.base)
 
 
 async def test_an_action_is_sent_once(one: PageSite) -> None:

@@ -12,7 +12,7 @@ import pytest
 from gateway.app.page import port, records
 from tests.site import running_site, until
 from tests.web.rig import PAGE
-from tests.web.site import CURRENT, LIMIT, PageSite, becomes, page_site, status
+from tests.web.site import CURRENT, LIMIT, PageSite, becomes, page_site, relist, status
 
 
 async def test_failed_logins_are_evidence_without_what_was_typed(one: PageSite) -> None:
@@ -83,8 +83,7 @@ async def test_no_cell_of_a_table_is_a_formula(tmp_path: Path) -> None:
 
 
 def _relist(one: PageSite) -> bool:
-    zone = next(r.kind for r in one.site.daemon.inventory.resources.values() if r.kind.name == "zone")
-    one.site.daemon.pollers["evce"].relist(zone)
+    relist(one)
     return False
 
 
@@ -107,6 +106,11 @@ async def test_the_report_of_a_reduction_says_asked_in_force_and_measured_and_es
     assert "not known" in report, "nothing was measured for a quarter of an hour yet"
     async with browser.client.get("/api/v1/evidence/report", params={"point": CURRENT}) as response:
         assert response.status == 404
+
+
+async def test_the_report_of_a_point_that_nobody_commanded_says_so(one: PageSite) -> None:
+    report = await (await one.log_in("vera")).text("evidence/report", point=LIMIT)
+    assert "no command in this time" in report
 
 
 async def test_a_logout_holds_over_a_restart_and_a_login_does_too(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ def forced_rows(plant: Plant, forcing: Forcing) -> list[dict[str, Any]]:
             "id": index,
             "point": plant.table.names[index],
             "value": forced.value,
+            "unit": plant.table.specs[index].unit,
             "user": forced.origin.user,
             "left_s": max(round(forced.until - now), 0),
         }

@@ -49,7 +49,7 @@ def reductions(records: Sequence[Record]) -> list[Reduction]:
     """Every accepted value or release, each with the first proof that came before the next one."""
     found: list[Reduction] = []
     accepted = [i for i, record in enumerate(records) if record["event"] in ("accepted", "released")]
-    for i, after in zip(accepted, [*accepted[1:], len(records)], strict=True):
+    for i, after in zip(accepted, [*accepted, len(records)][1:], strict=True):
         record = records[i]
         proof = next((r for r in records[i + 1 : after] if r["event"] == "verified"), None)
         by = " ".join(part for part in (record["protocol"], record["client"], record["user"]) if part)

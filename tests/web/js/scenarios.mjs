@@ -70,6 +70,10 @@ export async function overview({ open, ask }) {
     .first()
     .waitFor();
   assert.deepEqual(await page.locator("tbody .badge.ok").count(), 0, "only what is not good");
+  await page.locator("tbody td.quality-of").getByText(/cannot connect/).first().waitFor();
+  await go(page, "zones");
+  const charger = page.getByRole("region", { name: "charger garage-7" });
+  await charger.locator(".why-not").getByText(/cannot connect/).waitFor();
   await go(page, "overview");
   await ask("the charger comes back");
   await page.getByRole("heading", { name: "In order" }).waitFor({ timeout: 40000 });
@@ -180,6 +184,8 @@ export async function points({ open, ask }) {
   await drawer.getByText(/GET https:\/\/127\.0\.0\.1:\d+\/api\/v2\/em\/zones\/1\/status/).waitFor();
   await drawer.getByText('"current"').waitFor();
   await page.keyboard.press("Escape");
+  await search.fill("no such point");
+  await sees(page, "No point fits what is asked for above.");
   await search.fill("");
   await page.getByLabel("Kind").selectOption("meter");
   await becomes(
@@ -199,6 +205,14 @@ export async function points({ open, ask }) {
     () => applied.locator("td.value").innerText(),
     (value) => value === "40",
   );
+  await go(page, "commands");
+  await sees(page, "300 stations and other things have actions: search for one above.");
+  const station = page.locator('li[data-resource="evce/station/Bay 299"]');
+  assert.equal(await station.isVisible(), false);
+  await search.fill("bay 299");
+  await station.waitFor();
+  await search.fill("no such name");
+  await sees(page, "Nothing of this name can be commanded.");
 }
 
 export async function checkout({ open }) {
@@ -214,16 +228,26 @@ export async function checkout({ open }) {
     /will show 12\.5 kW on Modbus, BACnet and here.+nothing is sent to the product/s,
   );
   await sure.getByRole("button", { name: "Take out of service" }).click();
-  await drawer.getByText(/Out of service: set by oskar/).waitFor();
+  await drawer.getByText(/^Set by oskar, ends in (1 h|59 min)/).waitFor();
+  assert.equal(await badge(drawer, "good").count(), 0, "what somebody sets is not told as a good reading");
+  const back = drawer.getByRole("button", { name: "Back into service" });
+  await becomes(
+    page,
+    () => back.evaluate((button) => button === document.activeElement),
+    (focused) => focused,
+  );
   await drawer.getByText("12.5 kW", { exact: true }).waitFor();
   await drawer.getByRole("button", { name: "Close" }).click();
   await go(page, "clients");
-  const banner = page.locator("#banners").getByText("Out of service: evce/zone/Zone A/power shows 12.5, set by oskar.");
+  const banner = page
+    .locator("#banners")
+    .getByText(/Out of service: evce\/zone\/Zone A\/power shows 12\.5 kW, set by oskar, until \d\d:\d\d\.$/);
   await banner.waitFor();
   await go(page, "evidence");
   await page.getByRole("row").filter({ hasText: "forced" }).filter({ hasText: "oskar" }).first().waitFor();
   await page.getByRole("button", { name: "Back into service" }).click();
   await banner.waitFor({ state: "detached" });
+  assert.equal(await page.evaluate(() => document.activeElement.id), "main", "the focus does not fall off the page");
 }
 
 // -- an operator -----------------------------------------------------------------------------------------------------
@@ -268,6 +292,7 @@ export async function commands({ open, ask }) {
   await page.keyboard.press("Enter");
   const asked = page.getByRole("dialog", { name: "Release this slot?" });
   assert.equal(await asked.locator(":focus").innerText(), "Cancel");
+  assert.match(await asked.innerText(), /slot 8 is emptied\.\s+Then 60 A is asked, by slot 10 \(modbus .+ bms\)\./);
   await asked.getByRole("button", { name: "Release" }).click();
   await becomes(
     page,
@@ -318,6 +343,8 @@ export async function downloads({ open }) {
   assert.equal(points.name, "points.json");
   assert.ok(JSON.parse(points.text).points.some(({ point }) => point === LIMIT));
   assert.ok((await saved(page, /registers.*\.xlsx/)).text.startsWith("PK"));
+  await sees(page, /^registers.*\.xlsx is made, and saved/);
+  await sees(page, "No check-out report yet");
   await page.route("**/downloads/*", (route) => route.fulfill({ status: 503, json: { error: "not this minute" } }));
   await page.getByRole("button", { name: "points.json" }).click();
   await page.getByRole("alert").getByText("not this minute").waitFor();
@@ -353,6 +380,74 @@ export async function meanwhile({ open, ask }) {
     await page.unroute(loaded);
     await go(page, "overview");
   }
+}
+
+// Two loads of a section at once: the newest answer counts, and none of them is an error.
+export async function twice({ open, ask }) {
+  const page = await open("vera");
+  for (const [section, loaded, shows] of [
+    ["commands", "**/api/v1/commands", (name) => card(page, `evce/zone/${name}/reduction`)],
+    ["zones", "**/api/v1/zones", (name) => page.getByRole("region", { name: `zone ${name}` })],
+  ]) {
+    let asked = 0;
+    let again;
+    const second = new Promise((resolve) => (again = resolve));
+    let name;
+    await page.route(loaded, async (route) => {
+      asked += 1;
+      if (asked > 1) again();
+      const old = await route.fetch();
+      if (asked === 1) {
+        name = await ask("a zone gets another name");
+        await second;
+      }
+      await route.fulfill({ response: old });
+    });
+    await go(page, section);
+    await second;
+    await shows(name).waitFor();
+    assert.equal(await page.getByRole("alert").filter({ hasText: /\w/ }).count(), 0);
+    await page.unroute(loaded);
+    await go(page, "overview");
+  }
+}
+
+// What happens while the log is loaded is in it once, though the stream tells it too.
+export async function logged({ open, ask }) {
+  const page = await open("vera");
+  await page.evaluate(() => {
+    window.ticks = 0;
+    window.other = new EventSource("/api/v1/events?points=none");
+    window.other.addEventListener("tick", () => (window.ticks += 1));
+  });
+  await page.waitForFunction(() => window.ticks > 0);
+  await page.route("**/api/v1/log", async (route) => {
+    await ask("adam logs in");
+    await route.fulfill({ response: await route.fetch() });
+  });
+  await go(page, "log");
+  const entry = page.getByRole("listitem").filter({ hasText: "page.login" }).filter({ hasText: "adam" });
+  await entry.first().waitFor();
+  const from = await page.evaluate(() => window.ticks);
+  await page.waitForFunction((past) => window.ticks >= past + 3, from);
+  assert.equal(await entry.count(), 1);
+}
+
+// A tablet whose clock is wrong: an hour is an hour of the gateway's.
+export async function clock({ open }) {
+  const page = await open("oskar");
+  await page.addInitScript(() => {
+    const real = Date.now.bind(Date);
+    Date.now = () => real() - 2 * 3600 * 1000;
+  });
+  await page.reload();
+  await page.getByRole("heading", { name: "In order" }).waitFor();
+  await go(page, `commands?point=${encodeURIComponent(LIMIT)}`);
+  const limit = card(page, LIMIT);
+  await limit.getByLabel("New value (A)").fill("40");
+  await limit.getByRole("button", { name: "Write …" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Write", exact: true }).click();
+  await limit.locator(".winner").getByText(/in (59 min|1 h 0 min)/).waitFor();
 }
 
 export async function actions({ open, ask }) {
@@ -414,6 +509,12 @@ export async function connection({ open, ask }) {
     () => value.innerText(),
     (text) => text === "40",
   );
+  await ask("the network is cut");
+  await lost.waitFor();
+  await go(page, "zones");
+  await sees(page, /Loading …|does not answer/);
+  await ask("the network is back");
+  await page.getByRole("region", { name: "zone Zone A" }).waitFor({ timeout: 40000 });
 }
 
 export async function names({ open }) {

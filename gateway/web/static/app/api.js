@@ -7,21 +7,25 @@ export class Refused extends Error {
   }
 }
 
+const GET_MS = 30000,
+  POST_MS = 20000,
+  FILE_MS = 180000;
+
 export async function get(path, query = {}) {
   const wanted = new URLSearchParams(Object.entries(query).filter(([, value]) => value !== "" && value !== null));
   const asked = wanted.size ? `${path}?${wanted}` : path;
-  return answerOf(await ask(asked, {}));
+  return answerOf(await ask(asked, {}, GET_MS));
 }
 
 export async function post(path, body = {}) {
   const headers = { "Content-Type": "application/json", "X-Evce-Page": "1" };
-  return answerOf(await ask(path, { method: "POST", headers, body: JSON.stringify(body) }));
+  return answerOf(await ask(path, { method: "POST", headers, body: JSON.stringify(body) }, POST_MS));
 }
 
 // A file, under the name that the gateway gives it; raises Refused as the others do.
 export async function save(path, query = {}) {
   const wanted = new URLSearchParams(Object.entries(query).filter(([, value]) => value !== ""));
-  const response = await ask(wanted.size ? `${path}?${wanted}` : path, {});
+  const response = await ask(wanted.size ? `${path}?${wanted}` : path, {}, FILE_MS);
   if (!response.ok) return answerOf(response);
   const named = /filename="([^"]+)"/.exec(response.headers.get("Content-Disposition") || "");
   const url = URL.createObjectURL(await response.blob());
@@ -38,11 +42,14 @@ export function address(path, query = {}) {
   return `/api/v1/${path}${wanted.size ? `?${wanted}` : ""}`;
 }
 
-async function ask(path, options) {
+// A network that dies says nothing: nobody waits for ever, and what became of a command then is not known.
+async function ask(path, options, patience) {
+  const signal = AbortSignal.timeout(patience);
   try {
-    return await fetch(`/api/v1/${path}`, { ...options, credentials: "same-origin", cache: "no-store" });
+    return await fetch(`/api/v1/${path}`, { ...options, signal, credentials: "same-origin", cache: "no-store" });
   } catch {
-    throw new Refused("The gateway does not answer.", 0);
+    const doubt = options.method === "POST" ? " Whether it took this is not known: look before you try again." : "";
+    throw new Refused(`The gateway does not answer.${doubt}`, 0);
   }
 }
 

@@ -1,7 +1,7 @@
 // The shell: who is logged in, the sections, the banners above them, and the state of the connection.
 
 import { get, post } from "./api.js";
-import { badge, fill, h, plural, setText, withUnit } from "./dom.js";
+import { badge, fill, h, patch, plural, setText, withUnit } from "./dom.js";
 import { Live } from "./live.js";
 import { openPoint } from "./point.js";
 import { overview } from "./overview.js";
@@ -16,6 +16,7 @@ import { log } from "./log.js";
 const SECTIONS = { overview, zones, points, commands, clients, evidence, downloads, log };
 const RENEW_MS = 5 * 60 * 1000;
 const BANNERS = 3;
+const SAME_END_MS = 10000;
 const place = (id) => document.getElementById(id);
 
 const live = new Live();
@@ -34,13 +35,14 @@ const app = {
   open: (point) => openPoint(app, point),
   toast,
 };
+const ends = new Map();
 let shown;
 
 async function start() {
   theme();
   app.session = await get("session");
   document.body.dataset.role = app.session.role;
-  place("site").textContent = app.session.site || "EV gateway";
+  place("site").textContent = place("site").title = app.session.site || "EV gateway";
   place("user").textContent = `${app.session.user} · ${app.session.role}`;
   fill(
     place("tabs"),
@@ -104,7 +106,9 @@ function told(now) {
   if (now.read_only) said.push(banner("warn", "Read-only: no limit is accepted from anybody."));
   for (const point of now.forced.slice(0, BANNERS)) {
     const user = point.user || "somebody";
-    const text = `Out of service: ${point.point} shows ${withUnit(point.value, "")}, set by ${user}.`;
+    const until = endOf(point).toLocaleTimeString("en-GB", { timeStyle: "short" });
+    const value = withUnit(point.value, point.unit);
+    const text = `Out of service: ${point.point} shows ${value}, set by ${user}, until ${until}.`;
     const end =
       app.mayCommand && h("button.small", { type: "button", onclick: () => release(point.point) }, "Back into service");
     said.push(banner("grave", text, end));
@@ -113,15 +117,21 @@ function told(now) {
     const all = h("a", { href: "#points?quality=forced" }, `all ${now.forced.length} of them`);
     said.push(banner("grave", `Out of service: ${now.forced.length - BANNERS} more.`, all));
   }
-  const signature = JSON.stringify([
-    now.dry_run,
-    now.read_only,
-    now.forced.map(({ point, value, user }) => [point, value, user]),
-  ]);
-  const banners = place("banners");
-  if (banners.dataset.signature === signature) return;
+  const banners = place("banners"),
+    signature = JSON.stringify(now.forced.map(({ point }) => point)),
+    focused = banners.contains(document.activeElement);
+  if (banners.dataset.signature === signature) patch(banners, said);
+  else fill(banners, said); // a button never becomes another point's under somebody's finger
   banners.dataset.signature = signature;
-  fill(banners, said);
+  if (focused && !banners.contains(document.activeElement)) place("main").focus({ preventScroll: true });
+}
+
+// The end is told in whole seconds that are left: what moves by a few is the same end.
+function endOf({ point, left_s }) {
+  const end = Date.now() + left_s * 1000,
+    told = ends.get(point);
+  if (told === undefined || Math.abs(end - told) > SAME_END_MS) ends.set(point, end);
+  return new Date(ends.get(point));
 }
 
 function banner(level, text, more = null) {

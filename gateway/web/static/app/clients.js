@@ -24,7 +24,7 @@ export const clients = {
   topic: "none",
   show(main) {
     const hints = h("div.stack"),
-      list = h("section.panel");
+      list = h("section.panel", {}, h("p.hint", {}, "Loading …"));
     main.append(h("h1", {}, "Clients"), hints, list);
     const load = async () => {
       if (document.hidden) return;

@@ -17,7 +17,7 @@ import {
 } from "./dom.js";
 import { confirmed } from "./confirm.js";
 import { input } from "./point.js";
-import { reasons } from "./zone_card.js";
+import { doubt, reasons } from "./zone_card.js";
 
 const ENDS = [
   [900, "15 minutes"],
@@ -81,7 +81,7 @@ export class CommandCard {
       h("h2", {}, command.point),
       badge(STATUS[status] || "warn", status),
       badge(AUTHORITY[authority] || "off", authority),
-      command.dry_run ? badge("warn", "dry run") : null,
+      command.dry_run && status !== "dry run" ? badge("warn", "dry run") : null,
     );
     patch(
       this.pairs,
@@ -93,7 +93,12 @@ export class CommandCard {
         command.winner ? ` (slot ${command.winner})` : " (default)",
       ),
       h("dt", {}, "In force"),
-      h("dd", {}, receipt.applied === undefined ? "not known" : withUnit(receipt.applied, command.unit)),
+      h(
+        "dd",
+        {},
+        receipt.applied === undefined ? "not known" : withUnit(receipt.applied, command.unit),
+        doubt(command),
+      ),
       h("dt", {}, "Allowed"),
       h("dd", {}, allowed(command)),
       h("dt", {}, "Default"),
@@ -140,7 +145,11 @@ export class CommandCard {
         "td",
         {},
         mine && this.app.mayCommand && slot.value !== null
-          ? h("button.small.danger", { type: "button", onclick: () => this.release(place) }, "Release")
+          ? h(
+              "button.small.danger",
+              { type: "button", "aria-label": `Release slot ${place}`, onclick: () => this.release(place) },
+              "Release",
+            )
           : null,
       ),
     );
@@ -197,7 +206,7 @@ export class CommandCard {
     const command = this.command,
       slot = this.where ? Number(this.where.value) : this.app.session.local_slot,
       seconds = Number(this.ends.value);
-    const ends = () => Date.now() / 1000 + seconds;
+    const ends = () => this.app.live.now() + seconds;
     const now = withUnit(command.value, command.unit);
     const lines = [
       `${command.point}: from ${now} to ${withUnit(value, command.unit)}, in slot ${slot}.`,
@@ -221,12 +230,27 @@ export class CommandCard {
     }
   }
 
+  // What is asked once a slot is empty, in words.
+  after(slot) {
+    const { command } = this;
+    if (command.winner !== slot) return "It does not rule now: what is asked stays as it is.";
+    const next = command.slots.find((held) => held && held.slot > slot && held.value !== null);
+    return next
+      ? `Then ${withUnit(next.value, command.unit)} is asked, by slot ${next.slot} (${next.origin}).`
+      : `No other slot asks for anything: the default, ${withUnit(command.default, command.unit)}, is asked then.`;
+  }
+
   async release(slot) {
-    const lines = [`${this.command.point}: slot ${slot} is emptied; the next one, or the default, becomes effective.`];
+    const lines = [
+      `${this.command.point}: slot ${slot} is emptied.`,
+      this.after(slot),
+      this.command.dry_run ? "Dry run: nothing is sent." : null,
+    ];
     if (!(await confirmed("Release this slot?", lines, "Release", true))) return;
     try {
       this.take(await post("release", { point: this.command.point, slot }));
       this.app.toast("Released, and in the evidence.");
+      if (document.activeElement === document.body) this.element.querySelector("summary").focus(); // its button is gone
     } catch (error) {
       this.app.toast(error.message, "bad");
     }

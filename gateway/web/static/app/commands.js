@@ -1,10 +1,11 @@
 // What can be asked: the sixteen slots of every commandable point, its receipt, write and release; one-shot actions.
 
 import { get, post } from "./api.js";
-import { badge, fill, h, patch, sentence } from "./dom.js";
+import { badge, fill, h, patch, sentence, setText } from "./dom.js";
 import { confirmed } from "./confirm.js";
 import { CommandCard } from "./command_card.js";
 
+const MOST_ACTIONS = 30;
 const RESULTS = { running: "warn", done: "ok", failed: "bad", unknown: "bad", "never run": "off" };
 
 export const commands = {
@@ -21,7 +22,8 @@ class Commands {
     this.app = app;
     this.only = point;
     this.search = h("input", { type: "search", value: point, placeholder: "name", oninput: () => this.filter() });
-    this.list = h("div.cards.wide");
+    this.list = h("div.cards.wide", {}, h("p.hint", {}, "Loading …"));
+    this.none = h("p.hint", { role: "status" });
     this.actions = h("div.stack");
     this.cards = new Map();
     main.append(
@@ -32,6 +34,7 @@ class Commands {
         { role: "search", onsubmit: (event) => event.preventDefault() },
         h("label", {}, "Search", this.search),
       ),
+      this.none,
       this.list,
       this.actions,
     );
@@ -41,6 +44,7 @@ class Commands {
       }),
       app.live.on("structure", () => this.load()),
       app.live.on("anew", () => this.load()),
+      app.live.on("back", () => this.failed && this.load()),
     ];
     this.second = setInterval(() => {
       for (const card of this.cards.values()) card.countdown();
@@ -49,15 +53,19 @@ class Commands {
   }
 
   leave() {
+    this.asked = null;
     for (const off of this.offs) off();
     clearInterval(this.second);
     clearInterval(this.fresh);
   }
 
   async load() {
+    const asked = (this.asked = {});
+    this.failed = false;
     try {
       this.missed = [];
       const found = await get("commands");
+      if (asked !== this.asked) return;
       const rows = found.commands.toSorted((a, b) => a.point.localeCompare(b.point, "en", { numeric: true }));
       this.cards = new Map(
         rows.map((command) => [command.id, new CommandCard(command, this.app, command.point === this.only)]),
@@ -78,6 +86,9 @@ class Commands {
       this.show(found.actions);
       this.filter();
     } catch (error) {
+      if (asked !== this.asked) return;
+      this.failed = true;
+      this.missed = null;
       fill(this.list, h("p.error", { role: "alert" }, error.message));
     }
   }
@@ -92,9 +103,17 @@ class Commands {
     for (const card of this.cards.values()) {
       card.element.hidden = !words.every((word) => card.command.point.toLowerCase().includes(word));
     }
-    for (const group of this.actions.querySelectorAll("[data-resource]")) {
-      group.hidden = !words.every((word) => group.dataset.resource.toLowerCase().includes(word));
+    const groups = [...this.actions.querySelectorAll("[data-resource]")],
+      many = groups.length > MOST_ACTIONS && !words.length;
+    for (const group of groups) {
+      group.hidden = many || !words.every((word) => group.dataset.resource.toLowerCase().includes(word));
     }
+    const wide = this.actions.querySelector(".many");
+    if (wide) wide.hidden = !many;
+    const panel = this.actions.firstElementChild;
+    if (panel) panel.hidden = !many && groups.every((group) => group.hidden);
+    const seen = [...this.list.children, ...groups].some((element) => !element.hidden);
+    setText(this.none, words.length && !seen ? "Nothing of this name can be commanded." : "");
   }
 
   // Results of actions are not in the stream: asked for while any runs or stands.
@@ -118,6 +137,11 @@ class Commands {
             {},
             h("h2", {}, "One-shot actions"),
             h("p.hint", {}, "Sent once, never repeated, not even after a restart."),
+            h(
+              "p.many",
+              { hidden: true },
+              `${groups.size} stations and other things have actions: search for one above.`,
+            ),
             h(
               "ul.actions",
               {},
@@ -145,6 +169,7 @@ class Commands {
             {
               type: "button",
               disabled: Boolean(row.obstacle),
+              "aria-label": `${text || `code ${code}`}, ${row.name} of ${row.resource}`,
               onclick: () => this.run(row, code, text),
             },
             text || `code ${code}`,

@@ -9,16 +9,31 @@ export const downloads = {
   show(main) {
     const list = h("ul.downloads"),
       trouble = h("p.error", { role: "alert" });
+    const said = h("p.hint", { role: "status" }, "Loading …");
     const fetched = (name) => {
       setText(trouble, "");
-      save(`downloads/${encodeURIComponent(name)}`).catch((error) => setText(trouble, error.message));
+      setText(said, `Making ${name} …`);
+      save(`downloads/${encodeURIComponent(name)}`)
+        .then(() => setText(said, `${name} is made, and saved among the downloads of this browser.`))
+        .catch((error) => {
+          setText(said, "");
+          setText(trouble, error.message);
+        });
     };
     main.append(
       h("h1", {}, "Downloads"),
-      h("section.panel", {}, h("p.hint", {}, "Made of the map that is served now; each file holds its hash."), trouble, list),
+      h(
+        "section.panel",
+        {},
+        h("p.hint", {}, "Made of the map that is served now; each file holds its hash."),
+        said,
+        trouble,
+        list,
+      ),
     );
     get("downloads")
-      .then(({ downloads: files }) =>
+      .then(({ downloads: files }) => {
+        setText(said, "");
         fill(
           list,
           files.map((file) =>
@@ -29,10 +44,21 @@ export const downloads = {
               h("span", {}, file.text),
             ),
           ),
-          files.length ? null : h("li.hint", {}, "Nothing to save yet."),
-        ),
-      )
-      .catch((error) => fill(list, h("li.error", { role: "alert" }, error.message)));
+          files.some((file) => file.name.startsWith("checkout-"))
+            ? null
+            : h(
+                "li.hint",
+                {},
+                "No check-out report yet: ",
+                h("code", {}, "evce-gateway checkout"),
+                " on the gateway's machine makes one.",
+              ),
+        );
+      })
+      .catch((error) => {
+        setText(said, "");
+        fill(list, h("li.error", { role: "alert" }, error.message));
+      });
     return null;
   },
 };

@@ -1,7 +1,7 @@
 // The chain of records: who asked what, and what became of it; verified, exported, printed.
 
 import { address, get, save } from "./api.js";
-import { badge, fill, h, moment, patch, plural } from "./dom.js";
+import { badge, fill, h, moment, patch, plural, setText } from "./dom.js";
 import { table } from "./overview.js";
 
 const EVENTS = [
@@ -38,7 +38,7 @@ class Evidence {
     this.event = h("input", { list: "events", placeholder: "every event" });
     this.since = h("input", { type: "datetime-local", step: "1" });
     this.until = h("input", { type: "datetime-local", step: "1" });
-    this.list = h("div");
+    this.list = h("div.records", {}, h("p.hint", {}, "Loading …"));
     this.asOf = h("p.hint", { role: "status" });
     this.verdict = h("p", { role: "status" });
     this.shown = this.wanted;
@@ -91,7 +91,10 @@ class Evidence {
       .then(({ commands }) =>
         fill(
           this.report,
-          commands.map((command) => h("option", { value: command.point }, command.point)),
+          commands
+            .map((command) => command.point)
+            .sort((a, b) => a.localeCompare(b, "en", { numeric: true }))
+            .map((point) => h("option", { value: point }, point)),
         ),
       )
       .catch(() => {});
@@ -106,10 +109,12 @@ class Evidence {
     const asked = (this.asked = {});
     const wanted = before === null ? this.wanted : this.shown;
     try {
+      if (before === null) setText(this.asOf, "loading …");
       const found = await get("evidence", { ...wanted, before });
       if (asked !== this.asked) return;
       this.shown = wanted;
-      if (before === null) this.asOf.textContent = `as of ${new Date().toLocaleTimeString("en-GB")}`;
+      if (before === null)
+        setText(this.asOf, `as of ${new Date().toLocaleTimeString("en-GB")}, times of this device`);
       this.records = before === null ? found.records : [...this.records, ...found.records];
       const last = this.records.at(-1);
       const more =
@@ -123,6 +128,7 @@ class Evidence {
         more,
       );
     } catch (error) {
+      if (asked === this.asked) setText(this.asOf, "");
       if (asked === this.asked) fill(this.list, h("p.error", { role: "alert" }, error.message));
     }
   }
@@ -134,8 +140,8 @@ class Evidence {
       .catch((error) => fill(this.verdict, h("span.error", {}, error.message)));
   }
 
-  async verify() {
-    if (!this.verdict.textContent) fill(this.verdict, "Verifying …");
+  async verify(again = false) {
+    if (!again) fill(this.verdict, "Verifying …");
     try {
       const said = await get("evidence/verify");
       const text = said.good
@@ -150,7 +156,7 @@ class Evidence {
     } catch (error) {
       if (error.status === 503 && this.verdict.isConnected) {
         fill(this.verdict, error.message); // a long chain: the same walk goes on when it is asked again
-        setTimeout(() => this.verify(), 1000);
+        setTimeout(() => this.verify(true), 1000);
       } else fill(this.verdict, h("span.error", {}, error.message));
     }
   }

@@ -15,6 +15,7 @@ export class Live extends EventTarget {
   #again = 0;
   #generation = null;
   #first = null;
+  #ahead_s = 0;
   lost = false;
   asOf = null;
 
@@ -34,9 +35,17 @@ export class Live extends EventTarget {
     this.#first?.();
     return new Promise((resolve) => {
       this.#first = resolve;
-      setTimeout(resolve, PATIENCE_MS);
+      setTimeout(() => {
+        if (this.#first === resolve) this.#first = null; // a stream that tells later makes the section load anew
+        resolve();
+      }, PATIENCE_MS);
       this.#open();
     });
+  }
+
+  // The gateway's time, in Unix seconds: a tablet's own clock may be wrong by an hour.
+  now() {
+    return Date.now() / 1000 + this.#ahead_s;
   }
 
   on(kind, heard) {
@@ -74,6 +83,7 @@ export class Live extends EventTarget {
     this.#heard = Date.now();
     this.asOf = new Date();
     if (this.lost) this.#say(false);
+    if (detail.utc) this.#ahead_s = detail.utc - this.#heard / 1000;
     if (kind === "tick") this.#last = event.lastEventId;
     if (kind === "bye") location.reload();
     if (kind === "hello") this.#greeted(detail);

@@ -12,9 +12,12 @@ export const log = {
   topic: "none",
   show(main, app) {
     const list = h("ol.log"),
-      count = h("p.hint", { role: "status" });
+      count = h("p.hint", { role: "status" }, "Loading …");
     const search = h("input", { type: "search", placeholder: "words", oninput: () => draw() });
-    let entries = [];
+    let entries = [],
+      last = -1,
+      missed = null,
+      asked = null;
     const draw = () => {
       const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
       const found = entries.filter((entry) => words.every((word) => entry.needle.includes(word)));
@@ -39,7 +42,11 @@ export const log = {
         ),
       );
     };
-    const take = (more) => {
+    const take = (found) => {
+      missed?.push(...found);
+      const more = found.filter((entry) => entry.seq > last); // what was loaded comes in the stream once more
+      if (!more.length && found.length) return;
+      last = more.at(-1)?.seq ?? last;
       for (const entry of more) entry.needle = `${entry.event} ${JSON.stringify(entry.fields)}`.toLowerCase();
       entries = [...entries, ...more].slice(-MOST);
       draw();
@@ -54,15 +61,25 @@ export const log = {
       count,
       h("section.panel", {}, list),
     );
-    const load = () =>
-      get("log")
+    const load = () => {
+      const mine = (asked = {});
+      missed = [];
+      return get("log")
         .then((found) => {
+          if (mine !== asked) return;
+          const newer = missed;
+          missed = null;
           entries = [];
+          last = -1;
           take(found.entries);
+          take(newer);
         })
         .catch((error) => {
-          count.textContent = error.message;
+          if (mine !== asked) return;
+          missed = null;
+          fill(count, h("span.error", { role: "alert" }, error.message));
         });
+    };
     const offs = [
       app.live.on("log", (found) => take(found.entries)),
       app.live.on("anew", load),

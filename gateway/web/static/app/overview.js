@@ -10,7 +10,7 @@ export const overview = {
   title: "Overview",
   topic: "none",
   show(main, app) {
-    const headline = h("section.headline", { "aria-live": "polite" });
+    const headline = h("section.headline", { "aria-live": "polite" }, h("p.hint", {}, "Loading …"));
     const rest = h("div.stack");
     main.append(headline, rest);
     const draw = (now) => {
@@ -28,7 +28,9 @@ export const overview = {
         .then(draw)
         .catch((error) => fill(headline, h("p.error", { role: "alert" }, error.message)));
     load();
-    return { leave: app.live.on("overview", draw) };
+    const offs = ["back", "anew"].map((kind) => app.live.on(kind, load));
+    offs.push(app.live.on("overview", draw));
+    return { leave: () => offs.forEach((off) => off()) };
   },
 };
 
@@ -78,13 +80,14 @@ function sources(rows) {
       {},
       h("th", { scope: "row" }, source.name),
       h("td", {}, badge(level(source), source.state), words(source)),
-      h("td", {}, source.last_good_s === null ? "never" : `${duration(source.last_good_s)} ago`),
-      h("td", {}, source.session_age_s === null ? "–" : duration(source.session_age_s)),
+      h("td.nowrap", {}, source.last_good_s === null ? "never" : `${duration(source.last_good_s)} ago`),
+      h("td.nowrap", {}, source.session_age_s === null ? "–" : duration(source.session_age_s)),
       h("td.number", {}, source.poll_ms === null ? "–" : `${Math.round(source.poll_ms)} ms`),
       h("td.number", {}, source.errors),
     ),
   );
-  return h("section.panel", {}, h("h2", {}, "Sources"), table(head, body));
+  const shown = rows.length ? table(head, body) : h("p.hint", {}, "No source is configured.");
+  return h("section.panel", {}, h("h2", {}, "Sources"), shown);
 }
 
 function level(source) {
@@ -115,7 +118,8 @@ function servers(rows) {
       h("td.number", {}, server.writes),
     ),
   );
-  return h("section.panel", {}, h("h2", {}, "Servers"), table(head, body));
+  const shown = rows.length ? table(head, body) : h("p.hint", {}, "Neither Modbus nor BACnet is served.");
+  return h("section.panel", {}, h("h2", {}, "Servers"), shown);
 }
 
 function quality(now) {

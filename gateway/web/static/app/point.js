@@ -33,8 +33,11 @@ export function openPoint(app, name) {
     setText(trouble, "");
     patch(said, described(point));
     const state = JSON.stringify([Boolean(point.forced_by), point.force_obstacle, point.unit, point.texts]);
-    if (state !== service.dataset.state) fill(service, forcing(app, point, show));
+    if (state === service.dataset.state) return;
+    const focused = service.contains(document.activeElement);
+    fill(service, forcing(app, point, show));
     service.dataset.state = state;
+    if (focused) (service.querySelector("input, select, button") || dialog.querySelector("button")).focus();
   };
   const load = () =>
     get("point", { point: name })
@@ -49,7 +52,9 @@ export function openPoint(app, name) {
 }
 
 function described(point) {
-  const [level, text] = QUALITY[point.quality] || ["bad", point.quality || "not read"];
+  const [level, text] = point.forced_by
+    ? ["grave", "out of service"]
+    : QUALITY[point.quality] || ["bad", point.quality || "not read"];
   return [
     h(
       "p.now",
@@ -59,20 +64,18 @@ function described(point) {
       badge(level, text),
       point.age_s === null ? null : h("span.hint", {}, ` ${duration(point.age_s)} old`),
     ),
-    point.reason ? h("p.why", {}, sentence(point.reason)) : null,
+    point.forced_by
+      ? h(
+          "p.why.grave",
+          {},
+          `Set by ${point.forced_by.user || "somebody"}, ends in ${duration(point.forced_by.left_s)}: `,
+          "Modbus, BACnet and this page show it, whatever the product says.",
+        )
+      : null,
+    point.reason && !point.forced_by ? h("p.why", {}, sentence(point.reason)) : null,
     point.description ? h("p", {}, sentence(point.description)) : null,
     addresses(point),
     origin(point.origin),
-    point.forced_by
-      ? h(
-          "p.now",
-          {},
-          badge(
-            "grave",
-            `Out of service: set by ${point.forced_by.user || "somebody"}, ends in ${duration(point.forced_by.left_s)}.`,
-          ),
-        )
-      : null,
   ];
 }
 

@@ -27,7 +27,7 @@ class Points {
     this.search = h("input", {
       type: "search",
       value: query.get("search") || "",
-      placeholder: "name, register or BACnet object",
+      placeholder: "name or address",
       oninput: () => this.filter(),
     });
     this.source = this.select("every source");
@@ -41,6 +41,11 @@ class Points {
     this.count = h("p.hint", { role: "status" }, "Loading …");
     this.above = h("tr.space", { "aria-hidden": "true" }, h("td", { colSpan: COLUMNS.length }));
     this.below = h("tr.space", { "aria-hidden": "true" }, h("td", { colSpan: COLUMNS.length }));
+    this.none = h(
+      "tr.none",
+      { hidden: true },
+      h("td", { colSpan: COLUMNS.length }, "No point fits what is asked for above."),
+    );
     this.body = h("tbody");
     this.table = h(
       "table.points",
@@ -79,6 +84,7 @@ class Points {
       app.live.on("points", ({ rows }) => this.take(rows)),
       app.live.on("structure", () => this.load()),
       app.live.on("anew", () => this.load()),
+      app.live.on("back", () => this.failed && this.load()),
     ];
     this.ages = setInterval(() => this.age(), AGES_MS);
     this.resized = new ResizeObserver(() => this.soon());
@@ -104,6 +110,7 @@ class Points {
   async load() {
     const generation = (this.loading || 0) + 1;
     this.loading = generation;
+    this.failed = false;
     this.missed = new Map();
     try {
       const rows = [];
@@ -121,13 +128,16 @@ class Points {
       this.rows = rows.map((row) => this.point(columns, row));
       this.byId = new Map(this.rows.map((point) => [point.id, point]));
       this.drawn.clear();
-      fill(this.body, this.above, this.below);
+      fill(this.body, this.above, this.none, this.below);
       this.options(this.source, new Set(this.rows.map((point) => point.source)));
       this.options(this.kind, new Set(this.rows.map((point) => point.kind)));
       this.apply([...this.missed.values()]);
       this.missed = null;
       this.filter();
     } catch (error) {
+      if (this.left || generation !== this.loading) return;
+      this.failed = true;
+      this.missed = null;
       fill(this.count, h("span.error", { role: "alert" }, error.message));
     }
   }
@@ -167,6 +177,7 @@ class Points {
         words.every((holds) => holds(point.needle)),
     );
     setText(this.count, `${plural(this.found.length, "point")} of ${this.rows.length}`);
+    this.none.hidden = this.found.length > 0;
     if (!stay) this.port.scrollTop = 0;
     this.draw();
   }
@@ -242,8 +253,9 @@ class Points {
   }
 
   row(point) {
+    const cut = point.point.lastIndexOf("/") + 1;
     const value = h("td.number.value"),
-      quality = h("td"),
+      quality = h("td.quality-of"),
       age = h("td.number");
     const element = h(
       "tr",
@@ -253,8 +265,14 @@ class Points {
         { scope: "row" },
         h(
           "button.quiet.name",
-          { type: "button", title: point.point, onclick: () => this.app.open(point.point) },
-          point.point,
+          {
+            type: "button",
+            title: point.point,
+            "aria-label": point.point,
+            onclick: () => this.app.open(point.point),
+          },
+          h("span.of", {}, point.point.slice(0, cut)),
+          h("span", {}, point.point.slice(cut)),
         ),
       ),
       value,
@@ -272,10 +290,14 @@ class Points {
     const refresh = () => {
       setText(value, shown(point.value, point.text));
       value.title = value.textContent;
-      const state = `${point.quality}${point.forced}`;
+      const state = `${point.quality}${point.forced}${point.reason || ""}`;
       if (state !== told) {
         const [level, text] = QUALITY[point.quality] || ["bad", point.quality];
-        fill(quality, point.forced ? badge("grave", "out of service") : badge(level, text));
+        fill(
+          quality,
+          point.forced ? badge("grave", "out of service") : badge(level, text),
+          point.reason ? h("span.of", {}, point.reason) : null,
+        );
         told = state;
       }
       quality.title = point.reason || "";

@@ -29,7 +29,8 @@ export class ZoneCard {
     this.figure = h("div.figure");
     this.members = h("ul.members");
     this.states = h("span.states");
-    this.trouble = h("p.trouble");
+    this.trouble = h("div.trouble");
+    this.why = h("p.hint.why-not");
     const title = h("h2", {}, card.name);
     const figures = [];
     if (card.shows.current) figures.push(h("div", {}, h("dt", {}, "Current"), this.current));
@@ -40,6 +41,7 @@ export class ZoneCard {
       h("header", {}, title, h("span.hint", {}, `${card.source} · ${card.kind}`)),
       this.trouble,
       figures.length ? h("dl.figures", {}, figures) : null,
+      this.why,
       this.limits,
       this.figure,
       card.members.length
@@ -83,6 +85,8 @@ export class ZoneCard {
     this.figureText(this.current, this.value(this.card.shows, "current"));
     this.figureText(this.power, this.value(this.card.shows, "power"));
     patch(this.trouble, this.card.trouble && badge("grave", this.card.trouble));
+    const not = ["current", "power"].map((what) => this.value(this.card.shows, what)).filter((value) => value?.reason);
+    setText(this.why, [...new Set(not.map((value) => sentence(value.reason)))].join(" "));
     const commands = this.card.limits.map((id) => this.view.commands.get(id)).filter(Boolean);
     patch(
       this.limits,
@@ -103,7 +107,11 @@ export class ZoneCard {
     const asked = command.winner ? withUnit(command.value, command.unit, command.text) : "nothing asked";
     const applied = receipt.applied === undefined ? "not known" : withUnit(receipt.applied, command.unit);
     const left = h("span.left", {
-      data: { left: holder && holder.left_s !== null ? String(holder.left_s) : "", at: String(command.at) },
+      data: {
+        left: holder && holder.left_s !== null ? String(holder.left_s) : "",
+        at: String(command.at),
+        ended: holder?.failsafe ? "its lease has ended" : "has ended",
+      },
     });
     showLeft(left);
     return h(
@@ -117,7 +125,7 @@ export class ZoneCard {
         receipt.authority && receipt.authority !== "controlled" && receipt.authority !== "autonomous"
           ? badge(AUTHORITY[receipt.authority] || "off", receipt.authority)
           : null,
-        command.dry_run ? badge("warn", "dry run") : null,
+        command.dry_run && status !== "dry run" ? badge("warn", "dry run") : null,
       ),
       h(
         "dl.pairs",
@@ -125,7 +133,7 @@ export class ZoneCard {
         h("dt", {}, "Asked"),
         h("dd", {}, asked),
         h("dt", {}, "In force"),
-        h("dd", {}, applied, this.share(command, receipt.applied)),
+        h("dd", {}, applied, doubt(command), this.share(command, receipt.applied)),
         h("dt", {}, "Held by"),
         h("dd", {}, holder ? `slot ${holder.slot} · ${holder.origin}` : "nobody", left),
       ),
@@ -136,7 +144,7 @@ export class ZoneCard {
         h(
           "a.button.small",
           { href: `#commands?point=${encodeURIComponent(command.point)}` },
-          this.view.app.mayCommand ? "Write or release" : "Show all slots",
+          this.view.app.mayCommand && !command.obstacle ? "Write or release" : "Show all slots",
         ),
       ),
     );
@@ -148,6 +156,7 @@ export class ZoneCard {
     if (
       !current ||
       typeof current.value !== "number" ||
+      command.quality !== "good" ||
       typeof applied !== "number" ||
       applied <= 0 ||
       current.unit !== command.unit
@@ -172,7 +181,9 @@ export class ZoneCard {
     const element = h(
       "li",
       {},
-      h("button.quiet.name", { type: "button", onclick: () => this.open(member) }, member.name),
+      Object.keys(member.shows).length
+        ? h("button.quiet.name", { type: "button", onclick: () => this.open(member) }, member.name)
+        : h("span", {}, member.name),
       state,
       power,
     );
@@ -232,7 +243,7 @@ export class ZoneCard {
   }
 
   chart() {
-    const now = Date.now() / 1000;
+    const now = this.view.app.live.now();
     const lines = this.wanted.map((line) => ({ ...line, rows: within(this.view.lines.get(line.point) || [], now) }));
     if (lines.length) patch(this.figure, chart(lines, lines[0].unit, now, this.figure.clientWidth));
   }
@@ -244,13 +255,22 @@ function alarming(value) {
 }
 
 export function reasons(command) {
-  return [...new Set([command.obstacle, command.receipt.error_text].filter(Boolean).map(sentence))];
+  const unread =
+    command.receipt.authority === "init" ? "not read since the last login: nothing is sent until it is" : "";
+  return [...new Set([command.obstacle, command.receipt.error_text, unread].filter(Boolean).map(sentence))];
+}
+
+// What the product said last is no promise once it is not heard any more.
+export function doubt(command) {
+  if (command.quality === "good" || command.receipt.applied === undefined) return null;
+  const [level, text] = QUALITY[command.quality] || ["bad", command.quality];
+  return [" ", badge(level, text), command.reason ? h("span.hint", {}, ` ${sentence(command.reason)}`) : null];
 }
 
 function showLeft(left) {
   if (left.dataset.left === "") return;
   const seconds = Number(left.dataset.left) - (Date.now() - Number(left.dataset.at)) / 1000;
-  setText(left, seconds > 0 ? ` · ends in ${duration(seconds)}` : " · has ended");
+  setText(left, seconds > 0 ? ` · ends in ${duration(seconds)}` : ` · ${left.dataset.ended}`);
 }
 
 // The rows of the last hour, and the one before them, for its value stood at the hour's beginning.

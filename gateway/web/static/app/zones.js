@@ -20,7 +20,7 @@ export const zones = {
 class Zones {
   constructor(main, app) {
     this.app = app;
-    this.list = h("div.cards");
+    this.list = h("div.cards", {}, h("p.hint", {}, "Loading …"));
     main.append(h("h1", {}, "Zones"), this.list);
     this.values = new Map();
     this.cards = [];
@@ -31,14 +31,17 @@ class Zones {
       app.live.on("commands", ({ commands }) => this.command(commands)),
       app.live.on("structure", () => this.load()),
       app.live.on("anew", () => this.load()),
+      app.live.on("back", () => this.failed && this.load()),
+      app.live.on("overview", (now) => this.troubles(now)),
     ];
-    this.timer = setInterval(() => this.charts(), REDRAW_MS);
+    this.timer = setInterval(() => app.live.lost || this.charts(), REDRAW_MS);
     this.second = setInterval(() => this.tick(), 1000);
     this.resized = new ResizeObserver(() => this.charts());
     this.resized.observe(this.list);
   }
 
   leave() {
+    this.asked = null;
     for (const off of this.offs) off();
     clearInterval(this.timer);
     clearInterval(this.second);
@@ -46,9 +49,12 @@ class Zones {
   }
 
   async load() {
+    const asked = (this.asked = {});
+    this.failed = false;
     try {
       this.missed = { points: [], commands: [] };
       const [{ zones: cards }, { commands }] = await Promise.all([get("zones"), get("commands")]);
+      if (asked !== this.asked) return;
       this.cards = [...cards.filter((card) => card.members.length), ...cards.filter((card) => !card.members.length)];
       this.values.clear();
       for (const card of cards) {
@@ -65,8 +71,26 @@ class Zones {
       this.command(newer);
       await this.history();
     } catch (error) {
+      if (asked !== this.asked) return;
+      this.failed = true;
+      this.missed = null;
       fill(this.list, h("p.error", { role: "alert" }, error.message));
     }
+  }
+
+  // Why a zone or a station is not to be trusted is not in the stream: asked for when what needs somebody changes.
+  async troubles({ needs }) {
+    const told = JSON.stringify(needs.filter(({ severity }) => severity === "inhibited" || severity === "warning"));
+    const before = this.told;
+    this.told = told;
+    if (before === undefined || before === told) return;
+    const found = await get("zones").catch(() => null);
+    if (!found || !this.parts) return;
+    const all = found.zones.flatMap((card) => [card, ...card.members]);
+    const known = new Map(all.map((one) => [one.label, one.trouble]));
+    for (const card of this.cards)
+      for (const one of [card, ...card.members]) one.trouble = known.get(one.label) ?? one.trouble;
+    this.refresh();
   }
 
   take(rows) {
@@ -94,7 +118,7 @@ class Zones {
   record(point, value, quality) {
     const rows = this.lines.get(point);
     if (!rows) return;
-    const now = Date.now() / 1000,
+    const now = this.app.live.now(),
       known = quality === "good" || quality === "stale" ? value : null;
     if (rows.length && rows.at(-1)[1] === known) return;
     if (rows.length > 1 && now - rows.at(-2)[0] < CLOSE_S) rows.pop(); // closer than the chart can show
