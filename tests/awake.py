@@ -13,8 +13,8 @@ TICK_S, MOST_S = 0.005, 0.03
 class Awake:
     """A clock that goes while this process goes: it stands while the process gets no CPU or is stopped.
 
-    A thread of its own counts, so that an event loop that hangs does not stop it: what it lets through is the machine's
-    fault and nobody else's.
+    A thread of its own counts, so that an event loop that hangs in Python code, or waits for a file, does not stop it.
+    A single call of C code that keeps the interpreter for itself does stop it.
     """
 
     def __init__(self) -> None:

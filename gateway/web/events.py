@@ -90,6 +90,8 @@ class Streams:
             for portion in portions:
                 await self._send(stream, portion)
                 await asyncio.sleep(0)
+                if self._stopping.is_set():
+                    return
             rest = b""
             if self._page.generation != generation:
                 generation = self._page.generation

@@ -1,8 +1,8 @@
 """What changed since when: one journal of changes for every open page, however slow its reader is.
 
-Rules of this file: no queue per client; a client is behind by a number, and gets everything that changed since in one
-piece, each point once, with its newest value; what up-to-date clients get is made once and shared; nothing is made
-while nobody listens.
+Rules of this file: no queue per client; a client is behind by a number, and gets everything that changed since, each
+point once, with its newest value; what up-to-date clients get is made once and shared; nothing is made while nobody
+listens.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ TOPICS = (EVERYTHING, CARDS, NOTHING)
 MOST_IN_A_PIECE = 50
 """Points encoded without letting the loop turn: a third of a millisecond, which no Modbus client notices."""
 PORTION = 16_384
-"""So many octets are written to one reader before another one has a turn."""
+"""About so many octets are written to one reader before another one has a turn."""
 
 
 class Hub:
@@ -80,6 +80,7 @@ class Hub:
         self._collects = False
         self._changed.clear()
         self._newest.clear()
+        self._overview, self._overview_at = b"", 0
 
     def place(self, event_id: str) -> int | None:
         """The tick a client has seen last, by the id of its last event; None when it must load everything anew."""
@@ -126,8 +127,8 @@ class Hub:
         for index in changed:
             at[index] = tick
         if self._listeners and self._clock.monotonic() >= self._overview_due:
-            self._overview_due = self._clock.monotonic() + OVERVIEW_S
             self._overview, self._overview_at = _event("overview", self._page.overview()), tick
+            self._overview_due = self._clock.monotonic() + OVERVIEW_S
         fresh = self._after(self.tick)  # with those of a tick that failed
         newest = {topic: await self._made(topic, fresh, self.tick) for topic in list(self._listeners)}
         self.tick, self._newest = tick, newest

@@ -86,7 +86,8 @@ async def test_signals_before_it_is_ready_are_heeded(bench: Bench, number: signa
     process.process.send_signal(number)
     if number is signal.SIGHUP:
         await complete(process)
-        await until(lambda: "gateway.reload" in bench.log())
+        await until(lambda: "gateway.reload " in bench.log())
+        assert "gateway.reload_refused" not in bench.log()
         assert await process.end() == 0
     else:
         assert await asyncio.wait_for(process.process.wait(), 10.0) == 0

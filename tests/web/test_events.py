@@ -193,9 +193,11 @@ async def test_a_user_has_sixteen_streams_and_everybody_together_a_bound(
     await until(lambda: small.server.streams.count == 0)
 
 
+@pytest.mark.parametrize("part", ["commands", "overview"])
 async def test_a_fault_of_the_page_costs_a_tick_and_no_change(
-    small: Stand, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    small: Stand, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], part: str
 ) -> None:
+    monkeypatch.setattr(hub, "OVERVIEW_S", 0.2)
     faults = 0
 
     def broken(_ids: Any = None) -> list[dict[str, Any]]:
@@ -206,9 +208,11 @@ async def test_a_fault_of_the_page_costs_a_tick_and_no_change(
     async with listening(small) as stream:
         await until(lambda: stream.has("tick"))
         with monkeypatch.context() as patch:
-            patch.setattr(small.page, "commands", broken)
+            patch.setattr(small.page, part, broken)
+            await until(lambda: faults > 0)
             show(small.table, {1: 9.0})
-            await until(lambda: faults > 2)
+            await until(lambda: faults > 3)
+            assert not stream.rows(), "no tick is told that is not whole"
         await until(lambda: stream.rows() == {1: 9.0})
     assert capsys.readouterr().out.count("page.fault") == 1, "told once, not twice a second"
 

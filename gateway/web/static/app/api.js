@@ -19,7 +19,7 @@ export async function get(path, query = {}) {
 
 export async function post(path, body = {}) {
   const headers = { "Content-Type": "application/json", "X-Evce-Page": "1" };
-  return answerOf(await ask(path, { method: "POST", headers, body: JSON.stringify(body) }, POST_MS));
+  return answerOf(await ask(path, { method: "POST", headers, body: JSON.stringify(body) }, POST_MS), "POST");
 }
 
 // A file, under the name that the gateway gives it; raises Refused as the others do.
@@ -28,7 +28,10 @@ export async function save(path, query = {}) {
   const response = await ask(wanted.size ? `${path}?${wanted}` : path, {}, FILE_MS);
   if (!response.ok) return answerOf(response);
   const named = /filename="([^"]+)"/.exec(response.headers.get("Content-Disposition") || "");
-  const url = URL.createObjectURL(await response.blob());
+  const file = await response.blob().catch(() => {
+    throw silent();
+  });
+  const url = URL.createObjectURL(file);
   const link = document.createElement("a");
   link.href = url;
   link.download = named ? named[1] : path.split("/").at(-1);
@@ -48,18 +51,25 @@ async function ask(path, options, patience) {
   try {
     return await fetch(`/api/v1/${path}`, { ...options, signal, credentials: "same-origin", cache: "no-store" });
   } catch {
-    const doubt = options.method === "POST" ? " Whether it took this is not known: look before you try again." : "";
-    throw new Refused(`The gateway does not answer.${doubt}`, 0);
+    throw silent(options.method);
   }
 }
 
-async function answerOf(response) {
+function silent(method = "GET") {
+  const doubt = method === "POST" ? " Whether it took this is not known: look before you try again." : "";
+  return new Refused(`The gateway does not answer.${doubt}`, 0);
+}
+
+async function answerOf(response, method = "GET") {
   if (response.status === 204) return null;
   if (response.status === 401) {
     location.reload();
     throw new Refused("The login has ended.", 401);
   }
-  const said = await response.json().catch(() => ({}));
+  const said = await response.json().catch((error) => {
+    if (response.ok && !(error instanceof SyntaxError)) throw silent(method); // it broke off
+    return {};
+  });
   if (!response.ok) throw new Refused(said.error || `The gateway answered ${response.status}.`, response.status);
   return said;
 }

@@ -16,7 +16,7 @@ import { log } from "./log.js";
 const SECTIONS = { overview, zones, points, commands, clients, evidence, downloads, log };
 const RENEW_MS = 5 * 60 * 1000;
 const BANNERS = 3;
-const SAME_END_MS = 10000;
+const SAME_END_S = 10;
 const place = (id) => document.getElementById(id);
 
 const live = new Live();
@@ -118,7 +118,7 @@ function told(now) {
     said.push(banner("grave", `Out of service: ${now.forced.length - BANNERS} more.`, all));
   }
   const banners = place("banners"),
-    signature = JSON.stringify(now.forced.map(({ point }) => point)),
+    signature = JSON.stringify([now.dry_run, now.read_only, now.forced.map(({ point }) => point)]),
     focused = banners.contains(document.activeElement);
   if (banners.dataset.signature === signature) patch(banners, said);
   else fill(banners, said); // a button never becomes another point's under somebody's finger
@@ -128,10 +128,10 @@ function told(now) {
 
 // The end is told in whole seconds that are left: what moves by a few is the same end.
 function endOf({ point, left_s }) {
-  const end = Date.now() + left_s * 1000,
+  const end = live.now() + left_s,
     told = ends.get(point);
-  if (told === undefined || Math.abs(end - told) > SAME_END_MS) ends.set(point, end);
-  return new Date(ends.get(point));
+  if (told === undefined || Math.abs(end - told) > SAME_END_S) ends.set(point, end);
+  return new Date(ends.get(point) * 1000);
 }
 
 function banner(level, text, more = null) {

@@ -15,6 +15,7 @@ export class Live extends EventTarget {
   #again = 0;
   #generation = null;
   #first = null;
+  #followed = Promise.resolve();
   #ahead_s = 0;
   lost = false;
   asOf = null;
@@ -28,12 +29,11 @@ export class Live extends EventTarget {
   // Which points the stream tells of: all, cards or none. Settles when it tells, so that what is loaded then misses
   // nothing; or after a while, for a page without a stream is better than an empty one.
   follow(topic) {
-    if (topic === this.#topic && this.#source && this.#source.readyState !== EventSource.CLOSED)
-      return Promise.resolve();
+    if (topic === this.#topic && this.#source && this.#source.readyState !== EventSource.CLOSED) return this.#followed;
     this.#topic = topic;
     this.#last = "";
     this.#first?.();
-    return new Promise((resolve) => {
+    this.#followed = new Promise((resolve) => {
       this.#first = resolve;
       setTimeout(() => {
         if (this.#first === resolve) this.#first = null; // a stream that tells later makes the section load anew
@@ -41,6 +41,7 @@ export class Live extends EventTarget {
       }, PATIENCE_MS);
       this.#open();
     });
+    return this.#followed;
   }
 
   // The gateway's time, in Unix seconds: a tablet's own clock may be wrong by an hour.
@@ -81,8 +82,11 @@ export class Live extends EventTarget {
   #take(kind, event) {
     const detail = JSON.parse(event.data);
     this.#heard = Date.now();
-    this.asOf = new Date();
-    if (this.lost) this.#say(false);
+    if (!detail.resumed) {
+      // a stream that goes on has said nothing of the values yet when it greets; else they are loaded anew
+      this.asOf = new Date();
+      if (this.lost) this.#say(false);
+    }
     if (detail.utc) this.#ahead_s = detail.utc - this.#heard / 1000;
     if (kind === "tick") this.#last = event.lastEventId;
     if (kind === "bye") location.reload();

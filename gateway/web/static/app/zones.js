@@ -81,11 +81,14 @@ class Zones {
   // Why a zone or a station is not to be trusted is not in the stream: asked for when what needs somebody changes.
   async troubles({ needs }) {
     const told = JSON.stringify(needs.filter(({ severity }) => severity === "inhibited" || severity === "warning"));
-    const before = this.told;
-    this.told = told;
-    if (before === undefined || before === told) return;
+    this.told ??= told;
+    if (told === this.told || this.asking || !this.parts) return;
+    const { asked } = this;
+    this.asking = true;
     const found = await get("zones").catch(() => null);
-    if (!found || !this.parts) return;
+    this.asking = false;
+    if (!found || asked !== this.asked) return; // the next overview asks again
+    this.told = told;
     const all = found.zones.flatMap((card) => [card, ...card.members]);
     const known = new Map(all.map((one) => [one.label, one.trouble]));
     for (const card of this.cards)
