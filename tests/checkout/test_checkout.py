@@ -115,13 +115,12 @@ async def test_wrong_paths_and_scales_are_found_in_every_zone_and_nothing_else(t
         data["sources"][0]["mapping"] = "ours.yaml"
 
     async with running_site(tmp_path, change=change, **SMALL) as site:
-        await site.until(lambda: site.value("evce/station/Bay 003/energy") is not None)
-        await site.until(lambda: site.value("evce/zone/Zone B/current") is not None)
-        await site.until(lambda: site.value("gateway/header/map_hash") == site.daemon.map_hash())
-        code, report = await run(site, tmp_path)
         seeded = {f"evce/zone/{zone}/{point}" for zone in ("Zone A", "Zone B") for point in SEEDS}
         seeded |= {f"evce/zone/{zone}/reduction.applied" for zone in ("Zone A", "Zone B")}
         seeded |= {f"evce/station/Bay 00{number}/energy" for number in (1, 2, 3)}
+        await site.until(lambda: all(site.value(point) is not None for point in seeded))
+        await site.until(lambda: site.value("gateway/header/map_hash") == site.daemon.map_hash())
+        code, report = await run(site, tmp_path)
         assert code == 1
         assert failed(report).keys() == seeded
         text = failed(report)["evce/zone/Zone A/power"]

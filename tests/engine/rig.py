@@ -27,7 +27,7 @@ from gateway.engine.alarms import Alarms
 from gateway.engine.commands import CommandDesk
 from gateway.engine.derive import Derivations
 from gateway.engine.intake import Intake
-from gateway.engine.inventory import Inventory
+from gateway.engine.inventory import Inventory, measured
 from gateway.engine.poller import Poller
 from gateway.engine.ports import Ask
 from gateway.engine.resource import Resource
@@ -355,3 +355,16 @@ class Traffic:
 async def up(plant, source="evce"):
     await until(lambda: plant.pollers[source].health.state == "up")
     await until(lambda: plant.value(f"{source}/station/Bay 001/power") is not None)
+
+
+async def all_read(plant, source="evce"):
+    """Nothing waits for its first answer: every point that comes from the product has a good value."""
+    await up(plant, source)
+    resources = [one for one in plant.inventory.resources.values() if one.source == source]
+    indices = [index for one in resources for index in measured(one)]
+    await until(lambda: all(plant.table.sample(index).quality is Quality.GOOD for index in indices))
+
+
+async def between_polls(plant, source="evce"):
+    """No request is under way; what the caller does before it awaits again, it does between two polls."""
+    await until(lambda: not plant.sources[source]._session._under_way)

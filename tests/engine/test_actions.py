@@ -14,6 +14,7 @@ from gateway.engine import actions, performer
 from gateway.engine.actions import ActionDesk
 from gateway.engine.alarms import Alarms
 from gateway.engine.ports import Ask
+from tests.engine.limits import limits_up
 from tests.engine.rig import BMS, POLICY, Plant, loaded, until, up
 
 R = ActionResult
@@ -142,6 +143,7 @@ async def test_C15_a_request_over_several_actions_and_a_limit_is_all_or_nothing(
     plant.add("evce", evce, kinds=quick())
     async with plant.running():
         await up(plant)
+        await limits_up(plant)
         for wrong in ((limit, 1.0), (lock, 9)):
             with pytest.raises(CommandRejected):
                 await write(plant, (RESET, 1), wrong)

@@ -7,7 +7,7 @@ from structlog.testing import capture_logs
 
 from gateway.core.value import BAD, CONFIG_ERROR, GOOD, STALE
 from gateway.simulator import EvceSimulator
-from tests.engine.rig import Plant, until
+from tests.engine.rig import Plant, all_read, until
 
 BAY = "evce/station/Bay 001"
 STATUSES = "/stations/statuses"
@@ -28,7 +28,7 @@ async def ready(plant, meter="Meter 1"):
 async def test_bulk_answer_gives_every_station_its_own_values(both, plant):
     plant.add("evce", both)
     async with plant.running():
-        await ready(plant)
+        await all_read(plant)
         for station in both.site.stations.values():
             name = f"evce/station/{station.name}"
             code = ["Available", "Preparing", "Charging", "SuspendedEVSE", "SuspendedEV", "Finishing"]
@@ -283,6 +283,7 @@ async def test_empty_reduction_answer_is_never_no_limit(evce, plant):
     async with plant.running():
         await until(lambda: "without content" in plant.reason("evce/zone/Zone A/reduction.applied"))
         assert plant.sample("evce/zone/Zone A/reduction.applied")[:2] == (None, BAD)
+        await until(lambda: plant.value("evce/zone/Zone A/maximum") is not None)
         await plant.ask(60.0)
         await until(lambda: plant.value("evce/zone/Zone B/reduction.applied") is not None)
         evce.faults.clear()
@@ -303,6 +304,6 @@ async def test_dialects_share_every_point(sim_clock):
             own = Plant()
             own.add("evce", sim)
             async with own.running():
-                await ready(own)
+                await all_read(own)
                 names[dialect] = {n for n in own.table.names if own.value(n) is not None}
     assert names["desc"] == names["nested"]

@@ -20,9 +20,9 @@ async def test_U22_slow_answers_never_overlap_and_overruns_are_counted(traced, p
     plant.add("evce", traced, parallel=6)
     async with plant.running():
         await until(lambda: plant.pollers["evce"].health.overruns > 3)
-    traffic = traced.traffic
-    assert traffic.total["/em/zones/1/status"] > 1
-    assert {path: most for path, most in traffic.most.items() if most > 1} == {}
+        await until(lambda: traced.traffic.total["/em/zones/1/status"] > 1)
+        await until(lambda: plant.quality("evce/zone/Zone A/power") is GOOD)
+    assert {path: most for path, most in traced.traffic.most.items() if most > 1} == {}
     assert plant.quality("evce/zone/Zone A/power") is GOOD
 
 

@@ -440,7 +440,7 @@ async def test_C12_a_failed_renewal_is_6_and_goes_on_until_it_succeeds(evce, pla
         await running_limit(plant)
         broken = evce.faults.add(REDUCTION, method="PUT", **fault)
         await ticking(plant, 320, step=10)
-        assert plant.status() is S.RETRYING
+        await until(lambda: plant.status() is S.RETRYING)
         assert limit_of(evce) == 60.0
         evce.faults.remove(broken)
         await ticking(plant, 70, step=10)

@@ -8,7 +8,7 @@ import pytest
 
 from gateway.core.delivery import Authority, WriteStatus
 from tests.engine.limits import in_force, limits_up, pass_time
-from tests.engine.rig import limit_of, logins, puts, until
+from tests.engine.rig import all_read, between_polls, limit_of, logins, puts, until
 
 S = WriteStatus
 APPLIED = "evce/zone/Zone A/reduction.applied"
@@ -142,9 +142,10 @@ async def test_a_slow_answer_from_before_a_put_is_no_proof(evce, plant):
 async def test_a_401_to_the_put_itself_is_settled_in_the_new_session(evce, plant):
     plant.add("evce", evce, factor=1.0)
     async with plant.running():
-        await limits_up(plant)
+        await all_read(plant)
         shown: set[WriteStatus] = set()
         plant.table.subscribe(lambda _changed: shown.add(plant.status()))
+        await between_polls(plant)
         await evce.do("revoke")
         await plant.ask(60.0)
         await until(lambda: S.BLOCKED in shown)

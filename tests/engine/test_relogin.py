@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 from gateway.core.errors import CredentialsRefused, Refused, Unreachable
 from gateway.core.value import BAD, GOOD
 from gateway.engine import poller as poller_module
-from tests.engine.rig import PASSWORD, limit_of, logins, puts, until, up
+from tests.engine.rig import PASSWORD, all_read, limit_of, logins, puts, until, up
 
 POWER = "evce/station/Bay 001/power"
 
@@ -82,8 +82,7 @@ async def test_U06_renewal_between_polls_costs_no_sample_no_failed_read_and_no_c
     plant.add("evce", traced)
     with capture_logs() as lines:
         async with plant.running():
-            await up(plant)
-            await until(lambda: plant.value("evce/zone/Zone A/reduction.applied") is not None)
+            await all_read(plant)
             stop, bad = asyncio.Event(), []
             plant.table.subscribe(lambda indices: bad.extend(_not_good(plant, indices)))
             asking = asyncio.gather(_ask_again_and_again(plant, stop))

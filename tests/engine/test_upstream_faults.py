@@ -13,7 +13,7 @@ from gateway.core.value import BAD, GOOD, STALE
 from gateway.simulator import EvceSimulator, make_certificate
 from tests.awake import Awake
 from tests.engine.limits import limits_up
-from tests.engine.rig import logins, puts, until, up
+from tests.engine.rig import between_polls, logins, puts, until, up
 from tests.faults.proxy import NONE, OLD_TLS_ALERT, SILENCE, Fault, FaultProxy, cut, delay, garbage, reset, trickle
 
 POWER = "evce/station/Bay 001/power"
@@ -166,6 +166,7 @@ async def test_U36_connections_closed_between_polls_cost_no_sample(plant, way, e
         await good(plant)
         seen = way.accepted
         for _ in range(10):
+            await between_polls(plant)
             way.drop()
             before = plant.table.sample(plant.index(POWER)).time
             await until(lambda at=before: plant.table.sample(plant.index(POWER)).time > at)

@@ -10,7 +10,7 @@ from gateway.addressing import source_kind
 from gateway.addressing.builtin import GATEWAY_SOURCE, gateway_kind
 from gateway.engine import poller
 from gateway.engine.vitals import Vitals
-from tests.engine.rig import POLICY, Plant, until
+from tests.engine.rig import POLICY, Plant, all_read, until
 
 BAY = "evce/station/Bay 001"
 
@@ -43,6 +43,7 @@ async def good(plant):
 
 async def test_everything_well(site):
     async with site.running():
+        await all_read(site)
         await good(site)
         assert site.value(f"{BAY}/status.online") == 1
         assert site.value(f"{BAY}/status.quality") == 1

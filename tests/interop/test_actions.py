@@ -47,6 +47,7 @@ async def test_C15_a_station_is_restarted_once_over_modbus(tmp_path: Path, diale
         code, said = await poll(site, RESET, "2")
         assert code != 0
         assert BUSY in said
+        await site.until(lambda: bool(posts(site.evce)))
         clock.now += 3
         await site.until(lambda: site.value(f"{RESET}.result") == DONE)
         assert "\t2" in (await poll(site, f"{RESET}.result"))[1]

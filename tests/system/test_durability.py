@@ -144,7 +144,7 @@ async def test_W20_H01_with_a_full_disk_commands_work_and_say_so(
             await bms.write_float(site.register(ZONE), 19.0)
             assert await faulted(), "raised before the answer left"
             assert any("disk is full" in text for text in alarms().values())
-            await site.until(lambda: site.puts()[-1]["value"] == 19.0)
+            await site.until(lambda: [put["value"] for put in site.puts()][-1:] == [19.0])
             disk.refuses = ""
             await site.until(lambda: not site.daemon.journal.fault)
             assert not await faulted()

@@ -16,16 +16,17 @@ from tests.site import until
 from tests.system.conftest import Bench, Process, gateway
 
 REDUCTION = "evce/zone/Zone A/reduction"
+APPLIED, MAXIMUM = f"{REDUCTION}.applied", "evce/zone/Zone A/maximum"
 PATIENCE_S = 50.0
 
 
 async def complete(process: Process) -> None:
-    """Waits until the limit of Zone A was read from the product; over the socket, for a command takes a second."""
+    """Waits until Zone A's limit and maximum were read from the product; over the socket: a command takes a second."""
     socket_path, deadline = process.files.folder / "state" / "control.sock", time.monotonic() + PATIENCE_S
     while True:
         with contextlib.suppress(ControlError):
-            row = await ask_daemon(socket_path, "POST", "/read", {"point": f"{REDUCTION}.applied"})
-            if row["quality"] == "good":
+            rows = [await ask_daemon(socket_path, "POST", "/read", {"point": point}) for point in (APPLIED, MAXIMUM)]
+            if all(row["quality"] == "good" for row in rows):
                 return
         assert time.monotonic() < deadline, "the gateway did not become complete"
         await asyncio.sleep(0.05)
