@@ -131,9 +131,12 @@ class Delivery:
 
     # -- whether anything may be sent ----------------------------------------------------------------------------
 
-    def ready(self, now: float) -> None:
-        """The source is logged in, the name is resolved and a first GET was seen (C07)."""
-        if self.is_ready:
+    def ready(self, now: float, began: float = math.inf) -> None:
+        """The source is logged in, the name is resolved and a first GET was seen (C07).
+
+        `began`: when the GET was sent; one from before a PUT landed is not compared, so another must come first.
+        """
+        if self.is_ready or began < self._landed_at:
             return
         self.is_ready = True
         self._forget_attempts()

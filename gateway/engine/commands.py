@@ -242,7 +242,7 @@ class CommandDesk:
             self._keeper.observed(point)
             point.observed, point.basis, point.read = True, basis, read_back
             if all(member.basis == basis for member in point.peers):
-                delivery.ready(now)
+                delivery.ready(now, min(read.reading.began for _, read in reads(point)))
         target, held = delivery.target, reads(point)
         if target is not None and held and delivery.is_ready:
             self._compare(point, target, held, now)

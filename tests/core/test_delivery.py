@@ -183,6 +183,26 @@ def test_lost_while_a_put_is_under_way_waits_for_ready_and_reads_first(product):
     assert product.delivery.status is S.IN_FORCE
 
 
+def test_C07_a_get_from_before_the_put_landed_is_no_first_read_of_a_new_session(product):
+    """It would not be compared, and the value would go out again over what somebody set in between (C09)."""
+    product.ask(SIXTY)
+    product.ready()
+    began = product.now
+    assert product.delivery.next_action(product.now) is Action.PUT
+    product.delivery.put_done(began + 0.5, certain=True)
+    product.delivery.lost()
+    product.delivery.ready(began + 0.6, began)
+    assert not product.delivery.is_ready
+    product.held, product.now = 60.0, began + 1.0
+    product.run(5)
+    assert product.sent == []
+    product.delivery.ready(product.now, product.now - 0.1)
+    product.read()
+    product.run(5)
+    assert product.sent == []
+    assert product.delivery.status is S.IN_FORCE
+
+
 def test_ready_again_is_no_reason_to_send(product):
     product.ask(SIXTY)
     product.run(20)
