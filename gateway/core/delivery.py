@@ -249,6 +249,8 @@ class Delivery:
         """The request in flight has ended; whether a newer target replaced it or the source went meanwhile."""
         landed, self._in_flight, self._landed_at = self._in_flight, None, now
         awaited = self._term.renewing or self.status in (S.SENDING, S.RETRYING, S.OVERRIDDEN)
+        if self.status is S.PENDING and landed == self.target:
+            self._get_at = [now]  # the session began anew meanwhile: what arrived is looked at before it is sent again
         return landed != self.target or not awaited
 
     # -- what was read back --------------------------------------------------------------------------------------

@@ -203,6 +203,26 @@ def test_C07_a_get_from_before_the_put_landed_is_no_first_read_of_a_new_session(
     assert product.delivery.status is S.IN_FORCE
 
 
+def test_C07_what_was_under_way_when_a_session_began_is_read_before_it_is_sent_again(product):
+    product.ask(SIXTY)
+    product.ready()
+    assert product.delivery.next_action(product.now) is Action.PUT
+    product.delivery.lost()
+    product.delivery.ready(product.now)
+    product.held = 60.0
+    product.delivery.put_done(product.now, certain=True)
+    product.run(5)
+    assert product.sent == []
+    assert product.delivery.status is S.IN_FORCE
+    product.ask(EIGHTY)
+    assert product.delivery.next_action(product.now + 5) is Action.PUT
+    product.delivery.lost()
+    product.delivery.ready(product.now)
+    product.delivery.put_done(product.now, certain=False, error="no answer")
+    product.run(5)
+    assert product.sent == [EIGHTY], "it had not arrived"
+
+
 def test_ready_again_is_no_reason_to_send(product):
     product.ask(SIXTY)
     product.run(20)
